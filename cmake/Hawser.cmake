@@ -1,0 +1,33 @@
+# Flags of the whole house, and the one way to declare a room.
+add_library(hawser_flags INTERFACE)
+target_include_directories(hawser_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(hawser_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wcast-align=strict -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(hawser_flags INTERFACE -Wno-cast-align)
+endif()
+if(HAWSER_WERROR)
+  target_compile_options(hawser_flags INTERFACE -Werror)
+endif()
+if(HAWSER_SANITIZE)
+  target_compile_options(hawser_flags INTERFACE -fsanitize=${HAWSER_SANITIZE}
+    -fno-sanitize-recover=all)
+  target_link_options(hawser_flags INTERFACE -fsanitize=${HAWSER_SANITIZE})
+endif()
+if(HAWSER_FUZZ)
+  target_compile_options(hawser_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+target_link_libraries(hawser_flags INTERFACE Threads::Threads)
+
+# hawser_room(NAME [EXCEPTIONS] SOURCES ... DEPENDS ...)
+# One STATIC library a folder. Only ctl may see exceptions (Boost throws there).
+function(hawser_room name)
+  cmake_parse_arguments(ROOM "EXCEPTIONS" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(hawser_${name} STATIC ${ROOM_SOURCES})
+  target_link_libraries(hawser_${name} PUBLIC hawser_flags ${ROOM_DEPENDS}
+                        PRIVATE ${ROOM_PRIVATE_DEPENDS})
+  if(NOT ROOM_EXCEPTIONS)
+    target_compile_options(hawser_${name} PRIVATE -fno-exceptions)
+  endif()
+endfunction()

@@ -1,0 +1,15 @@
+#pragma once
+#include <vector>
+
+#include "routing/ip_address.h"
+
+namespace hawser {
+
+// HostRoutes is what the host itself has, read through netlink (tun/netlink_monitor.h): the
+// addresses of all its interfaces, and the routes that do not lead into our own TUN device.
+struct HostRoutes {
+  std::vector<IpAddress> own_addresses;
+  std::vector<Prefix> routes;
+};
+
+}  // namespace hawser

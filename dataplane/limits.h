@@ -1,0 +1,52 @@
+#pragma once
+// Our own bounds, each with the reason for its number. The protocol's are in noise/constants.h.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace hawser {
+
+// A UDP datagram or GRO train cannot be longer than IP's 16-bit length field allows.
+inline constexpr std::size_t kMaxTrainLen = 65535;
+// The kernel's UDP_MAX_SEGMENTS before Linux 6.9; newer ones take 128. 64 works everywhere.
+inline constexpr std::size_t kMaxTrainSegments = 64;
+// Largest UDP payload over IPv4: 65,535 - 20 - 8. A GSO send may not exceed it in total either.
+inline constexpr std::size_t kMaxUdpPayload = 65507;
+// What one wait of an engine delivers at most: enough to amortize a system call, few enough that
+// the batch's buffers stay in the L2 cache's neighbourhood.
+inline constexpr std::size_t kMaxTrainsPerBatch = 64;
+inline constexpr std::size_t kMaxTunPacketsPerBatch = 32;
+// Room for sealing what TUN delivered in one batch (each packet at most 64 KiB, plus 32 bytes for
+// each segment and slack), and for the ICMP errors of a batch.
+inline constexpr std::size_t kOutArenaLen = kMaxTunPacketsPerBatch * (65536 + 64 * 64) + 256 * 1024;
+inline constexpr std::size_t kMaxSlicesPerBatch = 16384;
+inline constexpr std::size_t kMaxSendsPerBatch = 4096;
+// writev(2) and sendmsg(2) take at most UIO_MAXIOV (1024) slices.
+inline constexpr std::size_t kMaxSlicesPerWrite = 1024;
+
+// Staged packets (paper §6.4): as the kernel module, 128 a peer; and a budget over all peers, so
+// that thousands of unreachable peers cannot take the memory. 65,536 chunks of 2 KiB: 128 MiB.
+inline constexpr std::size_t kMaxStagedPackets = 128;
+inline constexpr std::size_t kStagedChunkLen = 2048;
+inline constexpr std::size_t kStagedChunks = 65536;
+
+// Handshake messages waiting for the handshake thread; the kernel module's number. Under load from
+// one eighth on, and for a second after.
+inline constexpr std::size_t kHandshakeQueueLen = 4096;
+inline constexpr std::size_t kUnderLoadQueueLen = kHandshakeQueueLen / 8;
+inline constexpr Duration kUnderLoadHold = std::chrono::seconds(1);
+// Messages handled in one turn of the handshake thread, so that timers are not late.
+inline constexpr std::size_t kHandshakesPerTurn = 128;
+
+// ICMP errors that we originate: 1,000/s with bursts of 100 for the whole device, as Linux'
+// icmp_msgs_per_sec / icmp_msgs_burst (defaults 1,000 and 50), shared by its workers.
+inline constexpr std::uint32_t kIcmpErrorsPerSecond = 1000;
+inline constexpr std::uint32_t kIcmpErrorsBurst = 50;
+
+// Flows that the coalescer keeps open at once: a batch seldom holds more, and a linear look
+// through 32 small entries costs less than a hash.
+inline constexpr std::size_t kMaxCoalescedFlows = 32;
+
+}  // namespace hawser

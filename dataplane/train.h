@@ -1,0 +1,148 @@
+#pragma once
+// What goes in and out of the data plane. The unit of work is the train: equal-sized segments in
+// one buffer (the last may be shorter), one remote endpoint.
+#include <sys/uio.h>
+
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dataplane/limits.h"
+#include "routing/endpoint.h"
+
+namespace hawser {
+
+class Peer;
+
+// ReceivedTrain is what one recvmsg with UDP GRO delivered. The memory is lent by the engine,
+// writable, and good until the next Engine::wait().
+struct ReceivedTrain {
+  std::uint8_t* data = nullptr;
+  std::uint32_t len = 0;
+  std::uint32_t segment_len = 0;   // = len for a lone datagram; every segment but the last has it
+  Endpoint remote;                 // with the local address and interface that it arrived at
+  std::uint8_t traffic_class = 0;  // outer DSCP and ECN
+};
+
+// TunOffload is a virtio-net header (virtio 1.2 §5.1.6) in host terms.
+struct TunOffload {
+  enum class Gso : std::uint8_t { kNone, kTcpV4, kTcpV6, kUdp };  // kUdp: USO, both families
+  Gso gso = Gso::kNone;
+  bool needs_checksum = false;   // checksum at csum_start + csum_offset holds the pseudo header
+  bool ecn = false;              // TCP segments with ECN (VIRTIO_NET_HDR_GSO_ECN)
+  std::uint16_t header_len = 0;  // of all headers; a hint from the kernel, exact from us
+  std::uint16_t segment_payload = 0;  // gso_size: payload bytes in each segment but the last
+  std::uint16_t csum_start = 0;
+  std::uint16_t csum_offset = 0;
+};
+
+// TunPacket is what one read of a TUN queue delivered: an IP packet or super-packet.
+struct TunPacket {
+  std::uint8_t* data = nullptr;
+  std::uint32_t len = 0;
+  TunOffload offload;
+};
+
+// InBatch is what one Engine::wait() delivers. Capacity is reserved once.
+struct InBatch {
+  InBatch() {
+    trains.reserve(kMaxTrainsPerBatch);
+    tun_packets.reserve(kMaxTunPacketsPerBatch);
+  }
+  void clear() {
+    trains.clear();
+    tun_packets.clear();
+  }
+  std::vector<ReceivedTrain> trains;   // in order of arrival
+  std::vector<TunPacket> tun_packets;  // in order of arrival
+};
+
+// UdpSend is one train to send: slices in order, cut into datagrams of segment_len.
+struct UdpSend {
+  Endpoint to;
+  std::uint32_t first_slice = 0;
+  std::uint32_t num_slices = 0;
+  std::uint32_t len = 0;           // all slices together
+  std::uint32_t segment_len = 0;   // ≥ len: a lone datagram
+  std::uint8_t traffic_class = 0;  // outer DSCP and ECN
+  bool gso_refused = false;        // this destination takes single datagrams only
+  Peer* peer = nullptr;            // whose counters and endpoint the outcome concerns; may be null
+};
+
+// What became of a UdpSend when it did not simply succeed.
+struct UdpOutcome {
+  bool gso_refused = false;     // EIO, EINVAL or EMSGSIZE with GSO: it was sent again as singles
+  bool source_refused = false;  // the sticky source no longer works: it was sent again without
+  int error = 0;                // errno of the last attempt; 0: sent after all
+};
+
+// TunWrite is one packet or coalesced super-packet for TUN.
+struct TunWrite {
+  std::uint32_t first_slice = 0;
+  std::uint32_t num_slices = 0;
+  std::uint32_t len = 0;
+  TunOffload offload;
+};
+
+// OutBatch is what the data plane wants written. Slices point into the InBatch's buffers or into
+// the batch's own arena. Nothing here allocates after construction; what does not fit is dropped
+// and counted by whoever asked. One thread's.
+class OutBatch {
+ public:
+  OutBatch() : arena_(std::make_unique_for_overwrite<std::uint8_t[]>(kOutArenaLen)) {
+    slices_.reserve(kMaxSlicesPerBatch);
+    udp_.reserve(kMaxSendsPerBatch);
+    tun_.reserve(kMaxSendsPerBatch);
+  }
+
+  void clear() {
+    slices_.clear();
+    udp_.clear();
+    tun_.clear();
+    arena_used_ = 0;
+  }
+  bool empty() const { return udp_.empty() && tun_.empty(); }
+
+  // `len` bytes that live until clear(); null when the arena is full.
+  std::uint8_t* allocate(std::size_t len) {
+    if (len > kOutArenaLen - arena_used_) return nullptr;
+    std::uint8_t* const place = arena_.get() + arena_used_;
+    arena_used_ += len;
+    return place;
+  }
+  std::size_t arena_left() const { return kOutArenaLen - arena_used_; }
+
+  bool has_room(std::size_t num_slices) const {
+    return slices_.size() + num_slices <= kMaxSlicesPerBatch && udp_.size() < kMaxSendsPerBatch &&
+           tun_.size() < kMaxSendsPerBatch;
+  }
+  // Slices are added first, then the UdpSend or TunWrite that names them. has_room() was asked.
+  std::uint32_t num_slices() const { return static_cast<std::uint32_t>(slices_.size()); }
+  void add_slice(std::uint8_t* data, std::size_t len) { slices_.push_back({data, len}); }
+  void add_udp(const UdpSend& send) { udp_.push_back(send); }
+  void add_tun(const TunWrite& write) { tun_.push_back(write); }
+
+  std::span<const UdpSend> udp() const { return udp_; }
+  std::span<const TunWrite> tun() const { return tun_; }
+  std::span<iovec> slices(std::uint32_t first, std::uint32_t num) {
+    assert(first + num <= slices_.size());
+    return std::span(slices_).subspan(first, num);
+  }
+  std::span<iovec> slices(const UdpSend& send) { return slices(send.first_slice, send.num_slices); }
+  std::span<iovec> slices(const TunWrite& write) {
+    return slices(write.first_slice, write.num_slices);
+  }
+
+ private:
+  std::vector<iovec> slices_;
+  std::vector<UdpSend> udp_;
+  std::vector<TunWrite> tun_;
+  std::unique_ptr<std::uint8_t[]> arena_;
+  std::size_t arena_used_ = 0;
+};
+
+}  // namespace hawser

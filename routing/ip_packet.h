@@ -1,0 +1,52 @@
+#pragma once
+// Reading and rewriting IPv4 (RFC 791) and IPv6 (RFC 8200) headers in place. No allocation.
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "routing/ip_address.h"
+
+namespace hawser {
+
+inline constexpr std::size_t kMinIpv4HeaderLen = 20;
+inline constexpr std::size_t kIpv6HeaderLen = 40;
+inline constexpr std::size_t kMinIpv6Mtu = 1280;  // RFC 8200 §5
+
+// IpHeader is what the router needs to know of a packet. Offsets count from the packet's start.
+struct IpHeader {
+  IpAddress source;
+  IpAddress destination;
+  std::uint32_t packet_len = 0;  // from the header's own length field: header included, padding not
+  std::uint16_t header_len = 0;  // IPv4 with options; IPv6 fixed header only (40)
+  std::uint8_t protocol = 0;     // IPv4 protocol / IPv6 first next-header
+  std::uint8_t hop_limit = 0;    // TTL
+  std::uint8_t traffic_class = 0;  // DSCP and ECN
+  bool dont_fragment = false;      // IPv6: always true
+};
+
+// Version 4 or 6, header inside `bytes`, length field between the header's length and
+// bytes.size(). Anything else: nullopt. Trailing bytes (padding) are allowed. The IPv4 header
+// checksum is not verified (neither does the kernel module).
+std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> bytes);
+
+// Lowers TTL / hop limit by one in place; IPv4's checksum incrementally (RFC 1624 eqn. 3).
+// `packet` was accepted by parse_ip, and its hop limit is ≥ 2.
+void decrement_hop_limit(std::span<std::uint8_t> packet);
+
+// ECN (RFC 3168), the low two bits of the traffic class.
+inline constexpr std::uint8_t kEcnMask = 3;
+inline constexpr std::uint8_t kEcnNotEct = 0;
+inline constexpr std::uint8_t kEcnEct1 = 1;
+inline constexpr std::uint8_t kEcnEct0 = 2;
+inline constexpr std::uint8_t kEcnCe = 3;
+
+// What the outer header carries for an inner traffic class: DSCP 0 and the inner ECN
+// (RFC 6040 §4.1 normal mode).
+std::uint8_t outer_traffic_class(std::uint8_t inner_traffic_class);
+
+// RFC 6040 §4.2 at the tunnel's end: combines the outer header's ECN into the inner packet in
+// place (IPv4's checksum too). CONFORMANCE: no combination is dropped; outer CE with inner
+// not-ECT leaves the inner packet as it is. `packet` was accepted by parse_ip.
+void decapsulate_ecn(std::span<std::uint8_t> packet, std::uint8_t outer_traffic_class);
+
+}  // namespace hawser

@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "tun/unique_fd.h"
+
+namespace hawser {
+
+// One worker's sockets: both bound to the wildcard address and the same port. Either may be absent
+// on a host without that family, not both.
+struct UdpSocketPair {
+  UniqueFd v4;
+  UniqueFd v6;  // IPV6_V6ONLY
+};
+
+struct UdpSocketGroup {
+  std::vector<UdpSocketPair> workers;
+  std::uint16_t port = 0;
+};
+
+// Opens SO_REUSEPORT sockets for every worker, non-blocking, with GRO, PKTINFO, TOS/TCLASS and a
+// large buffer. Port 0: a random one, tried up to 100 times until both families have it. The first
+// bind is made without SO_REUSEPORT's help, so that a foreign (or our own other) socket on the port
+// is noticed: EADDRINUSE, and the message names the holder where it can be known.
+// fwmark 0 asks for no privilege.
+Result<UdpSocketGroup> open_udp_sockets(std::size_t num_workers, std::uint16_t port,
+                                        std::uint32_t fwmark);
+
+Status set_fwmark(const UdpSocketGroup& group, std::uint32_t fwmark);
+
+// "pid 812 (wireguard-go)" for whoever holds the UDP port in this network namespace; empty when it
+// cannot be known.
+std::string find_port_holder(std::uint16_t port);
+
+}  // namespace hawser
