@@ -29,6 +29,27 @@ struct IpHeader {
 // checksum is not verified (neither does the kernel module).
 std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> bytes);
 
+// IP protocol numbers that the router looks at.
+inline constexpr std::uint8_t kProtocolIcmp = 1;
+inline constexpr std::uint8_t kProtocolTcp = 6;
+inline constexpr std::uint8_t kProtocolUdp = 17;
+inline constexpr std::uint8_t kProtocolIcmpv6 = 58;
+
+// UpperLayer is what lies behind the IP header and IPv6's extension headers.
+struct UpperLayer {
+  std::uint8_t protocol = 0;
+  std::uint32_t offset = 0;  // of its first byte, ≤ packet_len
+  bool fragmented = false;  // a part of a larger packet; IPv6's atomic fragments (RFC 6946) are not
+  bool has_start = true;    // false: a non-first fragment, no header of `protocol` is here
+  bool source_routed = false;  // a routing header with segments left: not yet the last destination
+};
+
+// Walks hop-by-hop, routing, fragment, destination options and authentication headers, a bounded
+// number of them. nullopt: one is cut off, or there are too many. `packet` was accepted by
+// parse_ip as `header`.
+std::optional<UpperLayer> find_upper_layer(std::span<const std::uint8_t> packet,
+                                           const IpHeader& header);
+
 // Lowers TTL / hop limit by one in place; IPv4's checksum incrementally (RFC 1624 eqn. 3).
 // `packet` was accepted by parse_ip, and its hop limit is ≥ 2.
 void decrement_hop_limit(std::span<std::uint8_t> packet);
