@@ -46,6 +46,8 @@ struct HandshakeTurn {
   std::optional<Instant> next_deadline;  // else sleep until then, or until woken
 };
 
+struct DeviceState;
+
 class Device {
  public:
   // `random` and `store` (may be null) outlive the device. `random` is used under the device's lock
@@ -89,8 +91,10 @@ class Device {
   // The caller's turn is over and `out` is sent: nothing of the tables is held any more.
   void end_turn();
 
+  // The parts' common ground; for packet paths.
+  DeviceState& state();
+
  private:
-  friend class PacketPath;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

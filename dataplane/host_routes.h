@@ -9,6 +9,8 @@ namespace hawser {
 // addresses of all its interfaces, and the routes that do not lead into our own TUN device.
 struct HostRoutes {
   std::vector<IpAddress> own_addresses;
+  // Those of them that stand on our TUN interface: ICMP errors come from there.
+  std::vector<IpAddress> tunnel_addresses;
   std::vector<Prefix> routes;
 };
 

@@ -18,9 +18,9 @@ inline constexpr std::size_t kMaxUdpPayload = 65507;
 // the batch's buffers stay in the L2 cache's neighbourhood.
 inline constexpr std::size_t kMaxTrainsPerBatch = 64;
 inline constexpr std::size_t kMaxTunPacketsPerBatch = 32;
-// Room for sealing what TUN delivered in one batch (each packet at most 64 KiB, plus 32 bytes for
-// each segment and slack), and for the ICMP errors of a batch.
-inline constexpr std::size_t kOutArenaLen = kMaxTunPacketsPerBatch * (65536 + 64 * 64) + 256 * 1024;
+// Room for sealing what TUN delivered in one batch (each at most 64 KiB, plus headers and 32 bytes
+// for each segment), for a full queue of staged packets, and for the ICMP errors of a batch.
+inline constexpr std::size_t kOutArenaLen = kMaxTunPacketsPerBatch * (65536 + 16384) + 512 * 1024;
 inline constexpr std::size_t kMaxSlicesPerBatch = 16384;
 inline constexpr std::size_t kMaxSendsPerBatch = 4096;
 // writev(2) and sendmsg(2) take at most UIO_MAXIOV (1024) slices.

@@ -16,12 +16,12 @@ namespace hawser {
 // once a train).
 class Keypair {
  public:
-  Keypair(SessionKeys keys, Instant created, void* owner)
+  Keypair(SessionKeys keys, Instant created, void* peer)
       : local_index(keys.local_index),
         remote_index(keys.remote_index),
         is_initiator(keys.is_initiator),
         created_at(created),
-        owner(owner),
+        owner(peer),
         send_key_(std::move(keys.send)),
         receive_key_(std::move(keys.receive)) {}
 
@@ -40,7 +40,7 @@ class Keypair {
   // REJECT_AFTER_MESSAGES or the keypair is too old. A counter is never handed out twice: a failed
   // reservation still counts.
   std::optional<std::uint64_t> reserve_counters(std::uint32_t num, Instant now) {
-    if (expired(now)) return std::nullopt;
+    if (expired(now) || !may_send.load(std::memory_order_relaxed)) return std::nullopt;
     // Checked first, so that failing reservations cannot wrap the counter.
     if (send_counter_.load(std::memory_order_relaxed) >= kRejectAfterMessages) return std::nullopt;
     const std::uint64_t first = send_counter_.fetch_add(num, std::memory_order_relaxed);
@@ -55,6 +55,8 @@ class Keypair {
 
   std::mutex& replay_mutex() { return replay_mutex_; }
   ReplayWindow& replay_window() { return replay_window_; }  // under replay_mutex()
+  // Cleared when the device's private key changes: we still receive on it, but send no more.
+  std::atomic<bool> may_send{true};
   // Rekey on receive happens once a session.
   std::atomic<bool> rekey_on_receive_done{false};
 

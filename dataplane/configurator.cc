@@ -1,0 +1,165 @@
+#include "dataplane/configurator.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <unordered_set>
+#include <utility>
+
+namespace hawser {
+
+Status Configurator::apply(DeviceChange change, const Now&) {
+  if (Status status = check(change); !status) return status;
+
+  AllowedIpsEdit edit(state_.allowed_ips);
+  if (change.listen_port) state_.listen_port = *change.listen_port;
+  if (change.fwmark) state_.fwmark = *change.fwmark;
+  if (change.private_key) apply_private_key(std::move(*change.private_key), edit);
+  if (change.replace_peers) replace_peers(change, edit);
+  for (PeerChange& peer : change.peers) apply_peer(peer, edit);
+  edit.commit();
+
+  for (Peer* peer : std::exchange(removed_, {})) {
+    state_.domain.retire([this, peer] { state_.bury(peer); });
+  }
+  return {};
+}
+
+Status Configurator::check(const DeviceChange& change) const {
+  std::size_t num = change.replace_peers ? 0 : state_.peers.size();
+  std::unordered_set<PublicKey> added;
+  for (const PeerChange& peer : change.peers) {
+    if (peer.remove || peer.update_only || added.contains(peer.public_key)) continue;
+    if (!change.replace_peers && state_.peers.contains(peer.public_key)) continue;
+    added.insert(peer.public_key);
+    ++num;
+  }
+  if (num > kMaxPeers) {
+    return Error{"this would make " + std::to_string(num) + " peers; a device has at most " +
+                     std::to_string(kMaxPeers),
+                 ENOSPC};
+  }
+  return {};
+}
+
+// Peers that are named again keep their sessions; what the change does not say of them goes back to
+// what a new peer has.
+void Configurator::replace_peers(DeviceChange& change, AllowedIpsEdit& edit) {
+  std::unordered_set<PublicKey> named;
+  for (PeerChange& peer : change.peers) {
+    if (!named.insert(peer.public_key).second) continue;
+    peer.replace_allowed_ips = true;
+    if (!peer.preshared_key) peer.preshared_key.emplace();
+    if (!peer.persistent_keepalive) peer.persistent_keepalive = 0;
+  }
+  std::vector<Peer*> gone;
+  for (const auto& [order, peer] : state_.peers_in_order) {
+    if (!named.contains(peer->public_key)) gone.push_back(peer);
+  }
+  for (Peer* peer : gone) remove_peer(*peer, edit);
+}
+
+void Configurator::apply_private_key(PrivateKey key, AllowedIpsEdit& edit) {
+  Identity identity(std::move(key));
+  if (identity.has_private_key() == state_.identity.has_private_key() &&
+      identity.public_key() == state_.identity.public_key()) {
+    return;
+  }
+  state_.identity = std::move(identity);
+  state_.has_private_key = state_.identity.has_private_key();
+  // A peer with our own key could only be a mistake.
+  const auto self = state_.peers.find(state_.identity.public_key());
+  if (state_.identity.has_private_key() && self != state_.peers.end()) {
+    remove_peer(*self->second, edit);
+  }
+  handshaker_.identity_changed();
+}
+
+void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
+  const auto found = state_.peers.find(change.public_key);
+  Peer* peer = found == state_.peers.end() ? nullptr : found->second;
+  if (change.remove) {
+    if (peer != nullptr) remove_peer(*peer, edit);
+    return;
+  }
+  const bool is_self =
+      state_.identity.has_private_key() && change.public_key == state_.identity.public_key();
+  if (is_self || (peer == nullptr && change.update_only)) return;
+  if (peer == nullptr) peer = &create_peer(change.public_key);
+
+  if (change.preshared_key) {
+    peer->control.handshake.set_preshared_key(std::move(*change.preshared_key));
+  }
+  if (change.endpoint) peer->endpoint.configure(*change.endpoint);
+  std::uint32_t wake = kFlushStaged;
+  if (change.persistent_keepalive) {
+    const std::uint16_t old = peer->persistent_keepalive.exchange(*change.persistent_keepalive);
+    if (old == 0 && *change.persistent_keepalive != 0) wake |= kSendKeepalive;
+  }
+  apply_allowed_ips(*peer, change, edit);
+  // Staged packets may have waited for this very endpoint.
+  if (!peer->staged.empty()) wake |= kWantHandshake;
+  state_.attention.push(*peer, wake);
+}
+
+void Configurator::apply_allowed_ips(Peer& peer, const PeerChange& change, AllowedIpsEdit& edit) {
+  if (change.replace_allowed_ips) {
+    // Only what is not named again is removed: an unchanged prefix is never absent.
+    std::set<Prefix> kept;
+    for (const AllowedIpChange& item : change.allowed_ips) {
+      if (item.remove) {
+        kept.erase(item.prefix);
+      } else {
+        kept.insert(item.prefix);
+      }
+    }
+    std::vector<Prefix> gone;
+    std::set_difference(peer.control.allowed_ips.begin(), peer.control.allowed_ips.end(),
+                        kept.begin(), kept.end(), std::back_inserter(gone));
+    for (const Prefix& prefix : gone) remove_allowed_ip(peer, prefix, edit);
+  }
+  for (const AllowedIpChange& item : change.allowed_ips) {
+    if (item.remove) {
+      remove_allowed_ip(peer, item.prefix, edit);
+    } else {
+      add_allowed_ip(peer, item.prefix, edit);
+    }
+  }
+}
+
+void Configurator::add_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit) {
+  if (!peer.control.allowed_ips.insert(prefix).second) return;
+  Peer* const former = edit.insert(prefix, &peer);
+  if (former != nullptr && former != &peer) former->control.allowed_ips.erase(prefix);
+}
+
+void Configurator::remove_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit) {
+  if (peer.control.allowed_ips.erase(prefix) > 0) edit.remove(prefix);
+}
+
+Peer& Configurator::create_peer(const PublicKey& key) {
+  auto* const peer = new Peer(key);
+  peer->control.order = state_.next_order++;
+  state_.peers.emplace(key, peer);
+  state_.peers_in_order.emplace(peer->control.order, peer);
+  return *peer;
+}
+
+void Configurator::remove_peer(Peer& peer, AllowedIpsEdit& edit) {
+  for (const Prefix& prefix : peer.control.allowed_ips) edit.remove(prefix);
+  peer.control.allowed_ips.clear();
+  handshaker_.clear_peer(peer, DropReason::kStagedExpired);
+  handshaker_.forget_timers(peer);
+  peer.control.removed = true;
+  state_.peers.erase(peer.public_key);
+  state_.peers_in_order.erase(peer.control.order);
+  removed_.push_back(&peer);
+}
+
+void Configurator::remove_all() {
+  DeviceChange change;
+  change.replace_peers = true;
+  (void)apply(std::move(change), Now{});
+}
+
+}  // namespace hawser

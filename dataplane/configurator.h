@@ -1,0 +1,39 @@
+#pragma once
+#include <memory>
+
+#include "dataplane/change.h"
+#include "dataplane/device_state.h"
+#include "dataplane/handshaker.h"
+
+namespace hawser {
+
+// Configurator applies changes to the device: checks all, then applies all. Everything under the
+// device's lock.
+class Configurator {
+ public:
+  Configurator(DeviceState& state, Handshaker& handshaker)
+      : state_(state), handshaker_(handshaker) {}
+
+  Status apply(DeviceChange change, const Now& now);
+  void remove_all();
+
+ private:
+  using AllowedIpsEdit = PrefixMap<Peer>::Edit;
+
+  Status check(const DeviceChange& change) const;
+  void replace_peers(DeviceChange& change, AllowedIpsEdit& edit);
+  void apply_private_key(PrivateKey key, AllowedIpsEdit& edit);
+  void apply_peer(PeerChange& change, AllowedIpsEdit& edit);
+  void apply_allowed_ips(Peer& peer, const PeerChange& change, AllowedIpsEdit& edit);
+  void add_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit);
+  void remove_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit);
+  Peer& create_peer(const PublicKey& key);
+  void remove_peer(Peer& peer, AllowedIpsEdit& edit);
+
+  DeviceState& state_;
+  Handshaker& handshaker_;
+  // Taken out by the change that is being applied; freed once the new tables are public.
+  std::vector<Peer*> removed_;
+};
+
+}  // namespace hawser

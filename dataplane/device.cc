@@ -1,0 +1,208 @@
+#include "dataplane/device.h"
+
+#include <algorithm>
+
+#include "dataplane/configurator.h"
+#include "dataplane/device_state.h"
+#include "dataplane/handshaker.h"
+
+namespace hawser {
+namespace {
+
+HostRoute own_address_mark{.own_address = true};
+HostRoute route_mark{.own_address = false};
+
+const IpAddress* first_of(const std::vector<IpAddress>& addresses, IpFamily family) {
+  const auto found = std::find_if(addresses.begin(), addresses.end(), [&](const IpAddress& a) {
+    return a.family == family && !a.is_link_local() && !a.is_loopback();
+  });
+  return found == addresses.end() ? nullptr : &*found;
+}
+
+DropCounts copy_counts(const DropCounters& counters) {
+  DropCounts counts{};
+  for (std::size_t i = 0; i < kNumDropReasons; ++i) counts[i] = counters.get(DropReason(i));
+  return counts;
+}
+
+}  // namespace
+
+struct Device::Impl {
+  Impl(DeviceOptions options, RandomSource& random, LogSink log, TimestampStore* store)
+      : state(std::move(options), random, std::move(log)),
+        handshaker(state, store),
+        configurator(state, handshaker) {}
+
+  void put_host_routes(const HostRoutes& routes);
+  PeerView view_of(const Peer& peer) const;
+
+  DeviceState state;
+  Handshaker handshaker;
+  Configurator configurator;
+  std::map<Prefix, HostRoute*> present_routes;  // under state.mutex
+};
+
+Device::Device(DeviceOptions options, RandomSource& random, LogSink log, TimestampStore* store)
+    : impl_(std::make_unique<Impl>(std::move(options), random, std::move(log), store)) {
+  impl_->state.mtu = impl_->state.options.mtu;
+  const std::lock_guard lock(impl_->state.mutex);
+  impl_->put_host_routes({});
+}
+
+Device::~Device() {
+  impl_->handshaker.end_turn();
+  impl_->configurator.remove_all();
+  impl_->state.domain.reclaim();
+  impl_->state.free_peers(impl_->state.take_graveyard());
+}
+
+DeviceState& Device::state() { return impl_->state; }
+
+void Device::set_handshake_waker(std::function<void()> waker) {
+  impl_->state.wake_handshakes = std::move(waker);
+}
+
+Status Device::apply(DeviceChange change, const Now& now) {
+  Status status;
+  {
+    const std::lock_guard lock(impl_->state.mutex);
+    status = impl_->configurator.apply(std::move(change), now);
+  }
+  impl_->state.domain.reclaim();
+  impl_->state.wake_handshakes();
+  return status;
+}
+
+std::uint32_t Device::mtu() const { return impl_->state.mtu.load(); }
+void Device::set_mtu(std::uint32_t mtu) { impl_->state.mtu = mtu; }
+
+void Device::set_up(bool up, const Now&) {
+  DeviceState& state = impl_->state;
+  {
+    const std::lock_guard lock(state.mutex);
+    if (state.up.exchange(up) == up) return;
+    for (const auto& [order, peer] : state.peers_in_order) {
+      if (up) {
+        const bool persistent = peer->persistent_keepalive.load() != 0;
+        state.attention.push(*peer, persistent ? kFlushStaged | kSendKeepalive : kFlushStaged);
+      } else {
+        impl_->handshaker.clear_peer(*peer, DropReason::kInterfaceDown);
+        impl_->handshaker.reschedule(*peer);
+      }
+    }
+  }
+  state.wake_handshakes();
+}
+
+void Device::forget_sources() {
+  const std::lock_guard lock(impl_->state.mutex);
+  for (const auto& [order, peer] : impl_->state.peers_in_order) peer->endpoint.forget_source();
+}
+
+void Device::forget_source(const IpAddress& gone) {
+  const std::lock_guard lock(impl_->state.mutex);
+  for (const auto& [order, peer] : impl_->state.peers_in_order) peer->endpoint.forget_source(gone);
+}
+
+void Device::set_host_routes(const HostRoutes& routes) {
+  {
+    const std::lock_guard lock(impl_->state.mutex);
+    impl_->put_host_routes(routes);
+  }
+  impl_->state.domain.reclaim();
+}
+
+// Only the difference is written: a host with a full routing table changes it all the time.
+void Device::Impl::put_host_routes(const HostRoutes& routes) {
+  std::map<Prefix, HostRoute*> wanted;
+  for (const Prefix& prefix : routes.routes) wanted[prefix] = &route_mark;
+  for (const auto* addresses : {&routes.own_addresses, &state.options.own_addresses}) {
+    for (const IpAddress& own : *addresses) wanted[Prefix(own, own.bits())] = &own_address_mark;
+  }
+  PrefixMap<HostRoute>::Edit edit(state.host_routes);
+  for (const auto& [prefix, mark] : present_routes) {
+    if (!wanted.contains(prefix)) edit.remove(prefix);
+  }
+  for (const auto& [prefix, mark] : wanted) {
+    const auto present = present_routes.find(prefix);
+    if (present == present_routes.end() || present->second != mark) edit.insert(prefix, mark);
+  }
+  edit.commit();
+  present_routes = std::move(wanted);
+
+  const std::lock_guard lock(state.icmp_mutex);
+  for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    IpAddress& source = state.icmp_source[family == IpFamily::kV4 ? 0 : 1];
+    source = IpAddress{};
+    for (const auto* addresses :
+         {&state.options.own_addresses, &routes.tunnel_addresses, &routes.own_addresses}) {
+      const IpAddress* const found = first_of(*addresses, family);
+      if (found == nullptr) continue;
+      source = *found;
+      break;
+    }
+  }
+}
+
+PeerView Device::Impl::view_of(const Peer& peer) const {
+  PeerView view;
+  view.public_key = peer.public_key;
+  view.preshared_key = peer.control.handshake.preshared_key().clone();
+  Endpoint endpoint;
+  if (peer.endpoint.get(endpoint)) view.endpoint = endpoint;
+  view.last_handshake = peer.control.last_handshake_complete;
+  view.tx_bytes = peer.tx_bytes.load(std::memory_order_relaxed);
+  view.rx_bytes = peer.rx_bytes.load(std::memory_order_relaxed);
+  view.persistent_keepalive = peer.persistent_keepalive.load();
+  view.allowed_ips.assign(peer.control.allowed_ips.begin(), peer.control.allowed_ips.end());
+  view.has_session = peer.sessions.current() != nullptr;
+  view.num_staged = peer.staged.size();
+  view.drops = copy_counts(peer.drops);
+  return view;
+}
+
+DeviceView Device::view() const {
+  const std::lock_guard lock(impl_->state.mutex);
+  DeviceView view;
+  view.private_key = impl_->state.identity.private_key().clone();
+  view.public_key = impl_->state.identity.public_key();
+  view.listen_port = impl_->state.listen_port;
+  view.fwmark = impl_->state.fwmark;
+  view.peers.reserve(impl_->state.peers_in_order.size());
+  for (const auto& [order, peer] : impl_->state.peers_in_order) {
+    view.peers.push_back(impl_->view_of(*peer));
+  }
+  return view;
+}
+
+DeviceCounters Device::counters() const {
+  DeviceState& state = impl_->state;
+  DeviceCounters sum;
+  {
+    const std::lock_guard lock(state.paths_mutex);
+    for (const auto& path : state.paths) {
+      sum.received_datagrams += path->received_datagrams;
+      sum.sent_datagrams += path->sent_datagrams;
+      sum.relayed_packets += path->relayed_packets;
+      sum.tun_read_packets += path->tun_read_packets;
+      sum.tun_written_packets += path->tun_written_packets;
+      sum.icmp_errors_sent += path->icmp_errors_sent;
+    }
+  }
+  sum.handshakes_completed = impl_->handshaker.completed();
+  sum.cookie_replies_sent = impl_->handshaker.cookie_replies();
+  sum.gso_refusals = state.gso_refusals;
+  sum.under_load = impl_->handshaker.under_load();
+  sum.drops = copy_counts(state.drops);
+  return sum;
+}
+
+HandshakeTurn Device::run_handshakes(const Now& now, OutBatch& out) {
+  return impl_->handshaker.run(now, out);
+}
+
+SendObserver& Device::handshake_observer() { return impl_->handshaker; }
+
+void Device::end_turn() { impl_->handshaker.end_turn(); }
+
+}  // namespace hawser

@@ -1,0 +1,131 @@
+#pragma once
+// What the device's parts share. Internal to dataplane/.
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/quiescent.h"
+#include "dataplane/attention_list.h"
+#include "dataplane/device.h"
+#include "dataplane/fair_mutex.h"
+#include "dataplane/handshake_queue.h"
+#include "dataplane/icmp_limiter.h"
+#include "dataplane/peer.h"
+#include "dataplane/session_table.h"
+#include "dataplane/staged_queue.h"
+#include "noise/identity.h"
+#include "routing/allowed_ips.h"
+
+namespace hawser {
+
+// Counters of one packet path or of the handshake thread: written by one thread, read by any.
+struct alignas(64) PathCounters {
+  std::atomic<std::uint64_t> received_datagrams{0};
+  std::atomic<std::uint64_t> sent_datagrams{0};
+  std::atomic<std::uint64_t> relayed_packets{0};
+  std::atomic<std::uint64_t> tun_read_packets{0};
+  std::atomic<std::uint64_t> tun_written_packets{0};
+  std::atomic<std::uint64_t> icmp_errors_sent{0};
+};
+
+// What stands in the table of the host's own routes.
+struct HostRoute {
+  bool own_address = false;
+};
+
+// DeviceState is what workers, the handshake thread and control threads see of the device.
+struct DeviceState {
+  DeviceState(DeviceOptions device_options, RandomSource& random_source, LogSink log_sink)
+      : options(std::move(device_options)), random(random_source), log(std::move(log_sink)) {}
+
+  const DeviceOptions options;
+  RandomSource& random;  // under `mutex`
+  const LogSink log;
+
+  QuiescentDomain domain;
+
+  // --- read by workers without a lock ---
+  PrefixMap<Peer> allowed_ips{domain};
+  PrefixMap<HostRoute> host_routes{domain};
+  SessionTable sessions{domain};
+  StagedPool staged_pool;
+  std::atomic<std::uint32_t> mtu{kDefaultMtu};
+  std::atomic<bool> up{true};
+  std::atomic<std::uint16_t> listen_port{0};
+  std::atomic<bool> has_private_key{false};
+
+  // --- written by any thread ---
+  HandshakeQueue handshake_queue;
+  AttentionList attention;
+  IcmpLimiter icmp_limiter;
+  DropCounters drops;
+  std::atomic<std::uint64_t> gso_refusals{0};
+  std::function<void()> wake_handshakes = [] {};
+
+  std::mutex icmp_mutex;
+  std::array<IpAddress, 2> icmp_source;  // [0] v4, [1] v6; unspecified: none
+
+  std::mutex paths_mutex;
+  std::vector<std::shared_ptr<PathCounters>> paths;
+
+  // --- under `mutex`: handshake thread and control threads ---
+  mutable FairMutex mutex;
+  Identity identity;
+  std::uint32_t fwmark = 0;
+  std::unordered_map<PublicKey, Peer*> peers;
+  std::map<std::uint64_t, Peer*> peers_in_order;
+  std::uint64_t next_order = 0;
+  // Indices of handshakes under way; those of sessions are in the session table.
+  std::unordered_map<std::uint32_t, Peer*> pending_indices;
+  std::set<std::pair<std::int64_t, Peer*>> timers;  // by Peer::timer_at
+
+  // Removed peers that no worker can reach any more, but that may still be on the attention list:
+  // freed by whoever next took that list.
+  std::mutex graveyard_mutex;
+  std::vector<Peer*> graveyard;
+
+  void bury(Peer* peer) {
+    const std::lock_guard lock(graveyard_mutex);
+    graveyard.push_back(peer);
+  }
+  std::vector<Peer*> take_graveyard() {
+    const std::lock_guard lock(graveyard_mutex);
+    return std::exchange(graveyard, {});
+  }
+  bool has_dead_peers() {
+    const std::lock_guard lock(graveyard_mutex);
+    return !graveyard.empty();
+  }
+  void free_peers(const std::vector<Peer*>& dead) {
+    for (Peer* peer : dead) {
+      // A worker may have staged packets between the removal and its next quiescent point.
+      peer->staged.clear(staged_pool);
+      delete peer;
+    }
+  }
+
+  void say(LogLevel level, const std::string& text) const {
+    if (log) log(level, text);
+  }
+  std::shared_ptr<PathCounters> new_counters() {
+    const std::lock_guard lock(paths_mutex);
+    paths.push_back(std::make_shared<PathCounters>());
+    return paths.back();
+  }
+  // Takes keypairs that fell out of a peer's sessions from the table; frees them when it is safe.
+  void retire(const Sessions::Removed& removed) {
+    for (unsigned i = 0; i < removed.num; ++i) {
+      sessions.erase(removed.keypairs[i]);
+      domain.retire_object(removed.keypairs[i]);
+    }
+  }
+};
+
+}  // namespace hawser

@@ -1,0 +1,34 @@
+#include "dataplane/handshake_queue.h"
+
+#include <cassert>
+#include <cstring>
+
+namespace hawser {
+
+bool HandshakeQueue::push(std::span<const std::uint8_t> message, const Endpoint& from) {
+  assert(message.size() <= kMaxHandshakeMessageLen);
+  const std::lock_guard lock(mutex_);
+  if (num_ == kHandshakeQueueLen) return false;
+  QueuedHandshake& slot = ring_[(head_ + num_) % kHandshakeQueueLen];
+  std::memcpy(slot.bytes.data(), message.data(), message.size());
+  slot.len = static_cast<std::uint32_t>(message.size());
+  slot.from = from;
+  ++num_;
+  return true;
+}
+
+bool HandshakeQueue::pop(QueuedHandshake& out) {
+  const std::lock_guard lock(mutex_);
+  if (num_ == 0) return false;
+  out = ring_[head_];
+  head_ = (head_ + 1) % kHandshakeQueueLen;
+  --num_;
+  return true;
+}
+
+std::size_t HandshakeQueue::size() const {
+  const std::lock_guard lock(mutex_);
+  return num_;
+}
+
+}  // namespace hawser

@@ -1,0 +1,41 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "dataplane/limits.h"
+#include "noise/messages.h"
+#include "routing/endpoint.h"
+
+namespace hawser {
+
+// A handshake message (initiation, response or cookie reply) on its way to the handshake thread.
+struct QueuedHandshake {
+  std::array<std::uint8_t, kMaxHandshakeMessageLen> bytes;
+  std::uint32_t len = 0;
+  Endpoint from;
+  std::span<const std::uint8_t> message() const { return {bytes.data(), len}; }
+};
+
+// HandshakeQueue is bounded (kHandshakeQueueLen) and allocates nothing after construction. Any
+// thread.
+class HandshakeQueue {
+ public:
+  HandshakeQueue() : ring_(std::make_unique<QueuedHandshake[]>(kHandshakeQueueLen)) {}
+
+  // False: full.
+  [[nodiscard]] bool push(std::span<const std::uint8_t> message, const Endpoint& from);
+  // False: empty.
+  [[nodiscard]] bool pop(QueuedHandshake& out);
+  std::size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unique_ptr<QueuedHandshake[]> ring_;
+  std::size_t head_ = 0;
+  std::size_t num_ = 0;
+};
+
+}  // namespace hawser

@@ -1,0 +1,513 @@
+#include "dataplane/handshaker.h"
+
+#include <array>
+#include <cassert>
+#include <cstring>
+
+#include "base/wire.h"
+#include "dataplane/timers.h"
+
+namespace hawser {
+namespace {
+
+CookieSource cookie_source(const Endpoint& from) {
+  CookieSource source;
+  const auto address = from.address.raw();
+  std::memcpy(source.bytes.data(), address.data(), address.size());
+  store_be16(source.bytes.data() + address.size(), from.port);
+  source.len = static_cast<std::uint8_t>(address.size() + 2);
+  return source;
+}
+
+// Lays a message type over bytes whose length classify_message() has checked.
+template <class Message>
+Message message_from(const QueuedHandshake& queued) {
+  Message message;
+  assert(queued.len == sizeof message);
+  std::memcpy(&message, queued.bytes.data(), sizeof message);
+  return message;
+}
+
+template <class Message>
+std::span<std::uint8_t> bytes_of(Message& message) {
+  return {reinterpret_cast<std::uint8_t*>(&message), sizeof message};
+}
+
+std::uint64_t random_u64(RandomSource& random) {
+  return (std::uint64_t{random.u32()} << 32) | random.u32();
+}
+
+}  // namespace
+
+Handshaker::Handshaker(DeviceState& state, TimestampStore* store)
+    : state_(state),
+      store_(store),
+      reader_(state.domain),
+      counters_(state.new_counters()),
+      aead_(make_aead(AeadKind::kBoringSsl)),
+      sealer_(state, *aead_, *counters_),
+      rate_limiter_(random_u64(state.random)) {}
+
+HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
+  reader_.online();
+  HandshakeTurn turn;
+  {
+    const std::lock_guard lock(state_.mutex);
+    QueuedHandshake queued;
+    for (std::size_t i = 0; i < kHandshakesPerTurn; ++i) {
+      const std::size_t queue_len = state_.handshake_queue.size();
+      if (!state_.handshake_queue.pop(queued)) break;
+      handle(queued, queue_len, now, out);
+    }
+    const std::vector<Peer*> dead = state_.take_graveyard();
+    state_.attention.take_all(
+        [&](Peer& peer, std::uint32_t flags) { attend(peer, flags, now, out); });
+    state_.free_peers(dead);
+    fire_timers(now, out);
+    (void)sealer_.take_wake();  // what was asked of ourselves shows in `more`
+    if (last_overload_ && now.boot - *last_overload_ >= kUnderLoadHold) under_load_ = false;
+    turn.more = state_.handshake_queue.size() > 0 || !state_.attention.empty();
+    if (!state_.timers.empty()) {
+      turn.next_deadline = Instant(Duration(state_.timers.begin()->first));
+    }
+  }
+  // While something waits to be freed, come back; nothing else may wake us.
+  const bool waiting = state_.domain.reclaim() > 0;
+  if (state_.has_dead_peers()) turn.more = true;
+  if (waiting) {
+    const Instant soon = now.boot + std::chrono::milliseconds(100);
+    if (!turn.next_deadline || *turn.next_deadline > soon) turn.next_deadline = soon;
+  }
+  return turn;
+}
+
+void Handshaker::identity_changed() {
+  cookie_checker_.set_public_key(state_.identity.public_key());
+  timestamps_.reset();
+  if (state_.identity.has_private_key()) timestamps_.emplace(state_.identity.public_key(), store_);
+  for (const auto& [order, peer] : state_.peers_in_order) {
+    forget_pending_index(*peer);
+    peer->control.handshake.identity_changed();
+    peer->sessions.stop_sending();
+    peer->control.retransmit_at.reset();
+    peer->control.last_handshake_sent.reset();
+    peer->handshake_pending = false;
+    reschedule(*peer);
+  }
+}
+
+// --- messages ---
+
+void Handshaker::handle(const QueuedHandshake& queued, std::size_t queue_len, const Now& now,
+                        OutBatch& out) {
+  if (!state_.up.load(std::memory_order_relaxed)) {
+    state_.drops.add(DropReason::kInterfaceDown);
+    return;
+  }
+  if (!state_.identity.has_private_key()) {
+    state_.drops.add(DropReason::kNoPrivateKey);
+    return;
+  }
+  switch (classify_message(queued.message()).value_or(MessageType::kTransportData)) {
+    case MessageType::kInitiation:
+      if (admit(queued, queue_len, now, out)) on_initiation(queued, now, out);
+      return;
+    case MessageType::kResponse:
+      if (admit(queued, queue_len, now, out)) on_response(queued, now, out);
+      return;
+    case MessageType::kCookieReply:
+      on_cookie_reply(queued, now);
+      return;
+    case MessageType::kTransportData:
+      state_.drops.add(DropReason::kMalformed);
+      return;
+  }
+}
+
+bool Handshaker::admit(const QueuedHandshake& queued, std::size_t queue_len, const Now& now,
+                       OutBatch& out) {
+  if (queue_len >= kUnderLoadQueueLen) last_overload_ = now.boot;
+  const bool loaded = last_overload_ && now.boot - *last_overload_ < kUnderLoadHold;
+  under_load_.store(loaded, std::memory_order_relaxed);
+
+  const CookieSource source = cookie_source(queued.from);
+  const MacVerdict verdict =
+      cookie_checker_.check(queued.message(), source, loaded, now.boot, state_.random);
+  if (verdict == MacVerdict::kInvalidMac1) {
+    state_.drops.add(DropReason::kInvalidMac);
+    return false;
+  }
+  if (!loaded) return true;
+  if (verdict == MacVerdict::kValidMac2 &&
+      rate_limiter_.allow(queued.from.address.raw(), now.boot)) {
+    return true;
+  }
+  state_.drops.add(DropReason::kRateLimited);
+  if (verdict == MacVerdict::kValidMac1) {
+    CookieReplyMessage reply;
+    cookie_checker_.create_reply(reply, queued.message(), source, now.boot, state_.random);
+    if (send_message(nullptr, queued.from, bytes_of(reply), out)) ++cookie_replies_;
+  }
+  return false;
+}
+
+void Handshaker::on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out) {
+  const auto message = message_from<InitiationMessage>(queued);
+  const auto opened = open_initiation(message, state_.identity);
+  const auto found = opened ? state_.peers.find(opened->remote_static) : state_.peers.end();
+  if (found == state_.peers.end()) {
+    state_.drops.add(DropReason::kHandshakeRefused);
+    return;
+  }
+  Peer& peer = *found->second;
+  const std::uint32_t own_pending = peer.control.handshake.local_index();
+  if (peer.control.handshake.consume_initiation(*opened, message, state_.identity, now.boot) !=
+      HandshakeVerdict::kOk) {
+    peer.drops.add(DropReason::kHandshakeRefused);
+    return;
+  }
+  // Our own initiation, if one was under way, is overtaken.
+  if (own_pending != 0) state_.pending_indices.erase(own_pending);
+  say(LogLevel::kDebug, peer, "received handshake initiation");
+  peer.endpoint.roam(queued.from);
+  authenticated_received(peer, queued.len, now);
+  send_response(peer, now, out);
+}
+
+void Handshaker::send_response(Peer& peer, const Now& now, OutBatch& out) {
+  ResponseMessage response;
+  const std::uint32_t index = new_index();
+  if (peer.control.handshake.create_response(response, index, state_.random) !=
+      HandshakeVerdict::kOk) {
+    peer.drops.add(DropReason::kHandshakeRefused);
+    return;
+  }
+  peer.control.cookie_maker.add_macs(bytes_of(response), now.boot);
+  Keypair* const keypair = make_keypair(peer, now);
+  if (keypair == nullptr) return;
+  state_.retire(peer.sessions.install_as_responder(keypair));
+  session_derived(peer, now);
+  peer.control.last_handshake_sent = now.boot;
+  Endpoint to;
+  if (peer.endpoint.get(to) && send_message(&peer, to, bytes_of(response), out)) {
+    authenticated_sent(peer, now);
+    say(LogLevel::kDebug, peer, "sending handshake response");
+  }
+  reschedule(peer);
+}
+
+void Handshaker::on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out) {
+  const auto message = message_from<ResponseMessage>(queued);
+  const auto found = state_.pending_indices.find(load_le32(message.receiver.data()));
+  if (found == state_.pending_indices.end()) {
+    state_.drops.add(DropReason::kHandshakeRefused);
+    return;
+  }
+  Peer& peer = *found->second;
+  if (peer.control.handshake.consume_response(message, state_.identity) != HandshakeVerdict::kOk) {
+    peer.drops.add(DropReason::kHandshakeRefused);
+    return;
+  }
+  state_.pending_indices.erase(found);
+  Keypair* const keypair = make_keypair(peer, now);
+  if (keypair == nullptr) return;
+  say(LogLevel::kDebug, peer, "received handshake response");
+  peer.endpoint.roam(queued.from);
+  authenticated_received(peer, queued.len, now);
+  state_.retire(peer.sessions.install_as_initiator(keypair));
+  session_derived(peer, now);
+  handshake_complete(peer, now);
+  // Staged data, or an empty keepalive, confirms the session to the responder.
+  const std::uint64_t before = keypair->send_counter();
+  sealer_.flush_staged(peer, now, out);
+  if (keypair->send_counter() == before) sealer_.send_keepalive(peer, now, out);
+  reschedule(peer);
+}
+
+void Handshaker::on_cookie_reply(const QueuedHandshake& queued, const Now& now) {
+  const auto message = message_from<CookieReplyMessage>(queued);
+  const std::uint32_t index = load_le32(message.receiver.data());
+  Peer* peer = nullptr;
+  if (const auto found = state_.pending_indices.find(index);
+      found != state_.pending_indices.end()) {
+    peer = found->second;
+  } else if (const Keypair* keypair = state_.sessions.lookup(index); keypair != nullptr) {
+    // An answer to our response: its index is a session's already.
+    peer = static_cast<Peer*>(keypair->owner);
+  }
+  if (peer == nullptr || !peer->control.cookie_maker.consume_reply(message, now.boot)) {
+    (peer == nullptr ? state_.drops : peer->drops).add(DropReason::kHandshakeRefused);
+    return;
+  }
+  peer->rx_bytes.fetch_add(queued.len, std::memory_order_relaxed);
+  say(LogLevel::kDebug, *peer, "received cookie reply");
+}
+
+// --- initiating ---
+
+void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out) {
+  PeerControl& control = peer.control;
+  control.initiate_at.reset();
+  Endpoint to;
+  if (!state_.up.load() || !state_.identity.has_private_key() || !peer.endpoint.get(to)) {
+    peer.handshake_pending = false;
+    return;
+  }
+  peer.handshake_pending = true;
+  if (control.last_handshake_sent && now.boot - *control.last_handshake_sent < kRekeyTimeout) {
+    // At most one each 5 s; if none is under way, remember that it is wanted.
+    if (!control.retransmit_at) control.initiate_at = *control.last_handshake_sent + kRekeyTimeout;
+    return;
+  }
+  control.handshake_attempts = is_retry ? control.handshake_attempts + 1 : 1;
+  control.jitter = new_jitter();
+  control.retransmit_at = now.boot + kRekeyTimeout + control.jitter;
+
+  const auto timestamp = timestamps_ ? timestamps_->next(now) : std::nullopt;
+  if (!timestamp) {
+    if (!std::exchange(clock_refused_, true)) {
+      state_.say(LogLevel::kError,
+                 "the wall clock jumped ahead by more than a year; no handshake is initiated until "
+                 "it is set right (if it is right now, remove the saved time stamp and restart)");
+    }
+    return;
+  }
+  clock_refused_ = false;
+
+  forget_pending_index(peer);
+  const std::uint32_t index = new_index();
+  InitiationMessage message;
+  if (control.handshake.create_initiation(message, state_.identity, index, *timestamp,
+                                          state_.random) != HandshakeVerdict::kOk) {
+    say(LogLevel::kError, peer, "its public key is not usable; no handshake is possible");
+    return;
+  }
+  state_.pending_indices.emplace(index, &peer);
+  control.cookie_maker.add_macs(bytes_of(message), now.boot);
+  control.last_handshake_sent = now.boot;
+  authenticated_sent(peer, now);
+  send_message(&peer, to, bytes_of(message), out);
+  say(LogLevel::kDebug, peer,
+      is_retry ? "sending handshake initiation again" : "sending handshake initiation");
+}
+
+void Handshaker::retransmit(Peer& peer, const Now& now, OutBatch& out) {
+  peer.control.retransmit_at.reset();
+  if (peer.control.handshake_attempts >= kMaxHandshakeAttempts) {
+    give_up(peer, now);
+    return;
+  }
+  peer.endpoint.forget_source();
+  initiate(peer, /*is_retry=*/true, now, out);
+}
+
+void Handshaker::give_up(Peer& peer, const Now& now) {
+  say(LogLevel::kDebug, peer, "handshake did not complete after 90 seconds, giving up");
+  forget_pending_index(peer);
+  peer.control.handshake.clear();
+  peer.control.handshake_attempts = 0;
+  peer.control.initiate_at.reset();
+  peer.stamps.unreplied_data_since.clear();
+  peer.handshake_pending = false;
+  drop_staged(peer, DropReason::kStagedExpired);
+  if (!peer.control.zero_keys_at) peer.control.zero_keys_at = now.boot + kZeroKeyMaterialTime;
+}
+
+// --- attention and timers ---
+
+void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatch& out) {
+  if (peer.control.removed) return;
+  if ((flags & kSessionConfirmed) != 0) {
+    handshake_complete(peer, now);
+    sealer_.flush_staged(peer, now, out);
+  }
+  if ((flags & kFlushStaged) != 0) sealer_.flush_staged(peer, now, out);
+  if ((flags & kSendKeepalive) != 0) keepalive(peer, now, out);
+  if ((flags & kWantHandshake) != 0 && !peer.handshake_pending.load()) {
+    initiate(peer, /*is_retry=*/false, now, out);
+  }
+  if ((flags & kGsoRefused) != 0) {
+    say(LogLevel::kInfo, peer, "the path refuses segmentation offload; sending single datagrams");
+  }
+  reschedule(peer);
+}
+
+void Handshaker::fire_timers(const Now& now, OutBatch& out) {
+  const std::int64_t limit = now.boot.time_since_epoch().count();
+  // Each round moves the first peer's deadline past now, so this ends.
+  while (!state_.timers.empty() && state_.timers.begin()->first <= limit && out.has_room(8)) {
+    Peer& peer = *state_.timers.begin()->second;
+    fire(peer, now, out);
+    reschedule(peer);
+  }
+}
+
+void Handshaker::fire(Peer& peer, const Now& now, OutBatch& out) {
+  const DueTimers due = due_timers(peer, now.boot);
+  if (due.zero_key_material) {
+    say(LogLevel::kDebug, peer, "no new session for 540 seconds, wiping keys");
+    clear_peer(peer, DropReason::kStagedExpired);
+    return;
+  }
+  if (due.retransmit_handshake) retransmit(peer, now, out);
+  if (due.new_handshake) {
+    say(LogLevel::kDebug, peer, "nothing heard for 15 seconds, trying a new handshake");
+    peer.stamps.unanswered_data_since.clear();
+    peer.endpoint.forget_source();
+    initiate(peer, /*is_retry=*/false, now, out);
+  }
+  if (due.keepalive) {
+    const auto since = peer.stamps.unreplied_data_since.get();
+    const auto last = peer.stamps.last_data_received.get();
+    peer.stamps.unreplied_data_since.clear();
+    keepalive(peer, now, out);
+    if (since && last && *last > *since) peer.stamps.unreplied_data_since.set_if_unset(now.boot);
+  }
+  if (due.persistent_keepalive) {
+    peer.stamps.last_traversal.set(now.boot);
+    keepalive(peer, now, out);
+  }
+  if (due.initiate) initiate(peer, /*is_retry=*/false, now, out);
+}
+
+void Handshaker::keepalive(Peer& peer, const Now& now, OutBatch& out) {
+  if (!state_.up.load()) return;
+  // What is staged serves as well.
+  if (!peer.staged.empty()) {
+    sealer_.flush_staged(peer, now, out);
+    return;
+  }
+  if (!sealer_.send_keepalive(peer, now, out) && !peer.handshake_pending.load()) {
+    initiate(peer, /*is_retry=*/false, now, out);
+  }
+}
+
+void Handshaker::reschedule(Peer& peer) {
+  forget_timers(peer);
+  const auto next = next_timer(peer);
+  if (!next) return;
+  const std::int64_t at = next->time_since_epoch().count();
+  peer.timer_at.store(at);
+  state_.timers.emplace(at, &peer);
+}
+
+void Handshaker::forget_timers(Peer& peer) {
+  const std::int64_t old = peer.timer_at.exchange(Peer::kNoTimer);
+  if (old != Peer::kNoTimer) state_.timers.erase({old, &peer});
+}
+
+void Handshaker::udp_outcome(const UdpSend& send, const UdpOutcome& outcome) {
+  note_udp_outcome(state_, sealer_, send, outcome);
+}
+
+// --- parts ---
+
+void Handshaker::clear_peer(Peer& peer, DropReason staged_reason) {
+  state_.retire(peer.sessions.clear());
+  forget_pending_index(peer);
+  peer.control.handshake.clear();
+  peer.control.last_handshake_sent.reset();
+  peer.control.retransmit_at.reset();
+  peer.control.initiate_at.reset();
+  peer.control.zero_keys_at.reset();
+  peer.control.handshake_attempts = 0;
+  peer.stamps.unanswered_data_since.clear();
+  peer.stamps.unreplied_data_since.clear();
+  peer.handshake_pending = false;
+  drop_staged(peer, staged_reason);
+}
+
+void Handshaker::drop_staged(Peer& peer, DropReason reason) {
+  const std::lock_guard lock(peer.staged.mutex());
+  const std::uint32_t dropped = peer.staged.clear(state_.staged_pool);
+  if (dropped > 0) peer.drops.add(reason, dropped);
+}
+
+Keypair* Handshaker::make_keypair(Peer& peer, const Now& now) {
+  auto keys = peer.control.handshake.derive_session();
+  if (!keys) return nullptr;
+  auto* const keypair = new Keypair(std::move(*keys), now.boot, &peer);
+  const bool inserted = state_.sessions.insert(keypair);
+  assert(inserted);  // new_index() looked there, and only we insert
+  (void)inserted;
+  return keypair;
+}
+
+void Handshaker::session_derived(Peer& peer, const Now& now) {
+  peer.control.zero_keys_at = now.boot + kZeroKeyMaterialTime;
+}
+
+void Handshaker::handshake_complete(Peer& peer, const Now& now) {
+  peer.control.retransmit_at.reset();
+  peer.control.initiate_at.reset();
+  peer.control.handshake_attempts = 0;
+  peer.control.last_handshake_complete = now.wall;
+  peer.handshake_pending = false;
+  ++completed_;
+}
+
+void Handshaker::authenticated_sent(Peer& peer, const Now& now) {
+  peer.stamps.unreplied_data_since.clear();
+  peer.stamps.last_traversal.set(now.boot);
+}
+
+void Handshaker::authenticated_received(Peer& peer, std::size_t len, const Now& now) {
+  peer.rx_bytes.fetch_add(len, std::memory_order_relaxed);
+  peer.stamps.unanswered_data_since.clear();
+  peer.stamps.last_traversal.set(now.boot);
+}
+
+void Handshaker::forget_pending_index(Peer& peer) {
+  const std::uint32_t index = peer.control.handshake.local_index();
+  const auto found = state_.pending_indices.find(index);
+  if (found != state_.pending_indices.end() && found->second == &peer) {
+    state_.pending_indices.erase(found);
+  }
+}
+
+std::uint32_t Handshaker::new_index() {
+  for (;;) {
+    const std::uint32_t index = state_.random.u32();
+    if (index != 0 && !state_.pending_indices.contains(index) &&
+        state_.sessions.lookup(index) == nullptr) {
+      return index;
+    }
+  }
+}
+
+Duration Handshaker::new_jitter() {
+  constexpr auto kBound =
+      static_cast<std::uint32_t>(kMaxTimerJitter / std::chrono::milliseconds(1));
+  return std::chrono::milliseconds(state_.random.below(kBound + 1));
+}
+
+bool Handshaker::send_message(Peer* peer, const Endpoint& to, std::span<const std::uint8_t> message,
+                              OutBatch& out) {
+  std::uint8_t* const copy = out.has_room(1) ? out.allocate(message.size()) : nullptr;
+  if (copy == nullptr) {
+    (peer == nullptr ? state_.drops : peer->drops).add(DropReason::kBatchFull);
+    return false;
+  }
+  std::memcpy(copy, message.data(), message.size());
+  const auto len = static_cast<std::uint32_t>(message.size());
+  UdpSend send{.to = to,
+               .first_slice = out.num_slices(),
+               .num_slices = 1,
+               .len = len,
+               .segment_len = len,
+               .traffic_class = kHandshakeDscp,
+               .peer = peer};
+  out.add_slice(copy, len);
+  out.add_udp(send);
+  counters_->sent_datagrams.fetch_add(1, std::memory_order_relaxed);
+  if (peer != nullptr) peer->tx_bytes.fetch_add(len, std::memory_order_relaxed);
+  return true;
+}
+
+void Handshaker::say(LogLevel level, const Peer& peer, const char* text) const {
+  if (state_.log) {
+    state_.log(level, "peer(" + peer.public_key.to_short_string() + "): " + text);
+  }
+}
+
+}  // namespace hawser

@@ -1,0 +1,86 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/quiescent.h"
+#include "dataplane/device_state.h"
+#include "dataplane/train_sealer.h"
+#include "noise/aead.h"
+#include "noise/cookie.h"
+#include "noise/rate_limiter.h"
+#include "noise/timestamp_guard.h"
+
+namespace hawser {
+
+// Handshaker consumes and makes handshake messages and fires timers. Everything but the observer
+// runs under the device's lock, on the handshake thread (or a control thread where said).
+class Handshaker : public SendObserver {
+ public:
+  Handshaker(DeviceState& state, TimestampStore* store);
+
+  HandshakeTurn run(const Now& now, OutBatch& out);
+  void end_turn() { reader_.offline(); }
+
+  // --- also from control threads ---
+  void identity_changed();
+  // Sessions, handshake and timers of a peer are gone at once; the peer stays.
+  void clear_peer(Peer& peer, DropReason staged_reason);
+  // A due time of the peer may have changed.
+  void reschedule(Peer& peer);
+  void forget_timers(Peer& peer);
+
+  bool under_load() const { return under_load_.load(std::memory_order_relaxed); }
+  std::uint64_t completed() const { return completed_.load(std::memory_order_relaxed); }
+  std::uint64_t cookie_replies() const { return cookie_replies_.load(std::memory_order_relaxed); }
+
+  // SendObserver, on the handshake thread between run() and end_turn(), without the lock.
+  void udp_outcome(const UdpSend& send, const UdpOutcome& outcome) override;
+  void tun_write_failed(const TunWrite&, int) override {}
+
+ private:
+  void handle(const QueuedHandshake& queued, std::size_t queue_len, const Now& now, OutBatch& out);
+  bool admit(const QueuedHandshake& queued, std::size_t queue_len, const Now& now, OutBatch& out);
+  void on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out);
+  void on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out);
+  void on_cookie_reply(const QueuedHandshake& queued, const Now& now);
+  void send_response(Peer& peer, const Now& now, OutBatch& out);
+
+  void initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out);
+  void attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatch& out);
+  void fire_timers(const Now& now, OutBatch& out);
+  void fire(Peer& peer, const Now& now, OutBatch& out);
+  void retransmit(Peer& peer, const Now& now, OutBatch& out);
+  void give_up(Peer& peer, const Now& now);
+  void keepalive(Peer& peer, const Now& now, OutBatch& out);
+
+  Keypair* make_keypair(Peer& peer, const Now& now);
+  void session_derived(Peer& peer, const Now& now);
+  void handshake_complete(Peer& peer, const Now& now);
+  void authenticated_sent(Peer& peer, const Now& now);
+  void authenticated_received(Peer& peer, std::size_t len, const Now& now);
+  void forget_pending_index(Peer& peer);
+  void drop_staged(Peer& peer, DropReason reason);
+  std::uint32_t new_index();
+  Duration new_jitter();
+  bool send_message(Peer* peer, const Endpoint& to, std::span<const std::uint8_t> message,
+                    OutBatch& out);
+  void say(LogLevel level, const Peer& peer, const char* text) const;
+
+  DeviceState& state_;
+  TimestampStore* store_;
+  QuiescentDomain::Reader reader_;
+  std::shared_ptr<PathCounters> counters_;
+  std::unique_ptr<Aead> aead_;
+  TrainSealer sealer_;
+  CookieChecker cookie_checker_;
+  RateLimiter rate_limiter_;
+  std::optional<TimestampGuard> timestamps_;
+  bool clock_refused_ = false;
+  std::optional<Instant> last_overload_;
+  std::atomic<bool> under_load_{false};
+  std::atomic<std::uint64_t> completed_{0};
+  std::atomic<std::uint64_t> cookie_replies_{0};
+};
+
+}  // namespace hawser

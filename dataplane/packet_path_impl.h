@@ -1,0 +1,179 @@
+#pragma once
+// The parts of one worker's packet path. Internal to dataplane/.
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "dataplane/device_state.h"
+#include "dataplane/packet_path.h"
+#include "dataplane/train_sealer.h"
+#include "routing/icmp.h"
+#include "routing/ip_packet.h"
+
+namespace hawser {
+
+// A decrypted packet on its way to somewhere.
+struct OpenedPacket {
+  std::uint8_t* datagram = nullptr;  // the transport message that it came in
+  std::uint32_t plain_len = 0;       // as received, with padding
+  IpHeader header;
+  Peer* from = nullptr;
+
+  std::span<std::uint8_t> packet() const {
+    return {datagram + sizeof(TransportHeader), header.packet_len};
+  }
+};
+
+// Router decides where a packet goes, and answers for it with ICMP where a router would.
+// packet_path's, one for each worker.
+class Router {
+ public:
+  enum class Where : std::uint8_t { kLocal, kPeer, kNotForUs, kNoRoute };
+  struct Decision {
+    Where where = Where::kNoRoute;
+    Peer* peer = nullptr;
+  };
+
+  Router(DeviceState& state, TrainSealer& sealer, PathCounters& counters)
+      : state_(state), sealer_(sealer), counters_(counters) {}
+
+  // For a packet that came from a peer.
+  Decision decide(const IpAddress& destination) const;
+  bool is_own(const IpAddress& address) const;
+
+  // Answers `offending` with an ICMP error, if one may be sent: to the peer it came from, or
+  // (from == null) into TUN.
+  void send_error(std::span<const std::uint8_t> offending, const IpHeader& header, IcmpError error,
+                  Peer* from, const Now& now, OutBatch& out);
+
+ private:
+  std::optional<IpAddress> error_source(IpFamily family) const;
+
+  DeviceState& state_;
+  TrainSealer& sealer_;
+  PathCounters& counters_;
+};
+
+// Relay gathers consecutive packets for one peer and sends them as one train.
+class Relay {
+ public:
+  Relay(DeviceState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
+      : state_(state), sealer_(sealer), router_(router), counters_(counters) {}
+
+  // A packet from a peer to another (or the same) peer: hop limit, MTU, padding.
+  void forward(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
+  // A packet of our own (an echo reply) laid over the one that came.
+  void send_own(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
+  // Sends what is gathered. Before anything else goes to a peer, and at the end of a train.
+  void flush(const Now& now, OutBatch& out);
+
+ private:
+  void gather(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
+  void fragment(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
+
+  DeviceState& state_;
+  TrainSealer& sealer_;
+  Router& router_;
+  PathCounters& counters_;
+  Peer* to_ = nullptr;
+  std::size_t num_ = 0;
+  std::array<SealItem, kMaxTrainSegments> items_;
+};
+
+// Receiver opens trains and hands packets on: UDP → UDP and UDP → TUN.
+class Receiver {
+ public:
+  Receiver(DeviceState& state, Aead& aead, TrainSealer& sealer, Router& router,
+           PathCounters& counters, TunFeatures tun_features)
+      : state_(state),
+        aead_(aead),
+        sealer_(sealer),
+        router_(router),
+        relay_(state, sealer, router, counters),
+        coalescer_(tun_features),
+        counters_(counters) {}
+
+  void receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out);
+
+ private:
+  struct Run {
+    std::uint32_t receiver_index = 0;
+    std::size_t num = 0;
+    std::array<std::span<std::uint8_t>, kMaxTrainSegments> datagrams;
+  };
+
+  void receive_train(const ReceivedTrain& train, const Now& now, OutBatch& out);
+  void take_handshake(std::span<const std::uint8_t> message, const Endpoint& from);
+  void open_run(const ReceivedTrain& train, const Now& now, OutBatch& out);
+  bool open_and_check(Keypair& keypair, Peer& peer);
+  void authenticated(Keypair& keypair, Peer& peer, std::size_t num, const ReceivedTrain& train,
+                     const Now& now, OutBatch& out);
+  void deliver(const OpenedPacket& packet, const Now& now, OutBatch& out);
+  void deliver_local(const OpenedPacket& packet, const Now& now, OutBatch& out);
+  bool source_allowed(const OpenedPacket& packet);
+
+  DeviceState& state_;
+  Aead& aead_;
+  TrainSealer& sealer_;
+  Router& router_;
+  Relay relay_;
+  Coalescer coalescer_;
+  PathCounters& counters_;
+  Run run_;
+  std::array<AeadJob, kMaxTrainSegments> jobs_;
+
+  // The last answers within one run: packets of a train mostly agree.
+  std::optional<IpAddress> last_source_;
+  Peer* last_source_owner_ = nullptr;
+  std::optional<IpAddress> last_destination_;
+  Router::Decision last_decision_;
+};
+
+// Sender takes what TUN delivered: TUN → UDP.
+class Sender {
+ public:
+  Sender(DeviceState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
+      : state_(state), sealer_(sealer), router_(router), counters_(counters) {}
+
+  void send(std::span<const TunPacket> packets, const Now& now, OutBatch& out);
+
+ private:
+  void send_packet(const TunPacket& packet, const Now& now, OutBatch& out);
+  void refuse(const TunPacket& packet, const IpHeader& header, std::uint32_t num_segments,
+              DropReason reason, Peer* peer, IcmpError error, const Now& now, OutBatch& out);
+  bool is_own_outer_packet(std::span<const std::uint8_t> packet, const IpHeader& header,
+                           const Endpoint& to) const;
+
+  DeviceState& state_;
+  TrainSealer& sealer_;
+  Router& router_;
+  PathCounters& counters_;
+  std::array<SealItem, kMaxTrainSegments> items_;
+};
+
+struct PacketPath::Impl : SendObserver {
+  Impl(DeviceState& device_state, std::unique_ptr<Aead> path_aead, TunFeatures tun_features)
+      : state(device_state),
+        reader(state.domain),
+        counters(state.new_counters()),
+        aead(std::move(path_aead)),
+        sealer(state, *aead, *counters),
+        router(state, sealer, *counters),
+        receiver(state, *aead, sealer, router, *counters, tun_features),
+        sender(state, sealer, router, *counters) {}
+
+  void udp_outcome(const UdpSend& send, const UdpOutcome& outcome) override;
+  void tun_write_failed(const TunWrite& write, int error) override;
+
+  DeviceState& state;
+  QuiescentDomain::Reader reader;
+  std::shared_ptr<PathCounters> counters;
+  std::unique_ptr<Aead> aead;
+  TrainSealer sealer;
+  Router router;
+  Receiver receiver;
+  Sender sender;
+};
+
+}  // namespace hawser

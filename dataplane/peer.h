@@ -1,0 +1,133 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "base/time.h"
+#include "dataplane/drop_reason.h"
+#include "dataplane/sessions.h"
+#include "dataplane/staged_queue.h"
+#include "dataplane/stamp.h"
+#include "noise/cookie.h"
+#include "noise/handshake.h"
+#include "noise/keys.h"
+#include "routing/endpoint.h"
+#include "routing/ip_address.h"
+
+namespace hawser {
+
+// EndpointSlot is a peer's endpoint, which any authenticated packet may move. Any thread.
+class EndpointSlot {
+ public:
+  bool get(Endpoint& out) const {
+    const std::lock_guard lock(mutex_);
+    if (known_) out = endpoint_;
+    return known_;
+  }
+  // Heard from there: takes the remote and the sticky source.
+  void roam(const Endpoint& from) {
+    const std::lock_guard lock(mutex_);
+    if (known_ && endpoint_ == from) return;
+    endpoint_ = from;
+    known_ = true;
+  }
+  // Configured: an unchanged remote keeps its sticky source.
+  void configure(const Endpoint& to) {
+    const std::lock_guard lock(mutex_);
+    if (known_ && endpoint_.same_remote(to)) return;
+    endpoint_ = to;
+    known_ = true;
+  }
+  void forget_source() {
+    const std::lock_guard lock(mutex_);
+    endpoint_.forget_source();
+  }
+  void forget_source(const IpAddress& gone) {
+    const std::lock_guard lock(mutex_);
+    if (endpoint_.local_address == gone) endpoint_.forget_source();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  bool known_ = false;
+  Endpoint endpoint_;
+};
+
+// What workers write about a peer's traffic, and the timer rules read (dataplane/timers.h).
+struct TrafficStamps {
+  // Data sent, and nothing authenticated received since.
+  Stamp unanswered_data_since;
+  // Data received, and nothing authenticated sent since.
+  Stamp unreplied_data_since;
+  Stamp last_data_received;
+  // Any authenticated packet traversal.
+  Stamp last_traversal;
+};
+
+// Why the handshake thread is to look after a peer.
+enum AttentionFlag : std::uint32_t {
+  kCheckTimers = 1,
+  kWantHandshake = 2,
+  kFlushStaged = 4,
+  kSessionConfirmed = 8,
+  kSendKeepalive = 16,
+  kGsoRefused = 32,
+};
+
+// What only the handshake thread and control threads touch, under the device's lock.
+struct PeerControl {
+  explicit PeerControl(const PublicKey& key) : handshake(key), cookie_maker(key) {}
+
+  Handshake handshake;
+  CookieMaker cookie_maker;
+  std::set<Prefix> allowed_ips;
+  std::uint64_t order = 0;  // of creation
+  bool removed = false;
+
+  // Timers (dataplane/timers.h).
+  std::optional<Instant> last_handshake_sent;  // initiation or response
+  std::optional<Instant> retransmit_at;
+  std::optional<Instant> initiate_at;  // wanted, but 5 s had not passed
+  std::optional<Instant> zero_keys_at;
+  unsigned handshake_attempts = 0;
+  Duration jitter{};
+  WallTime last_handshake_complete;
+};
+
+// Peer is one peer: its sessions, endpoint, staged packets and counters. Workers find it through
+// the allowed IPs and the session table; it is freed when no worker can hold it any more.
+class Peer {
+ public:
+  explicit Peer(const PublicKey& key) : public_key(key), control(key) {}
+
+  const PublicKey public_key;
+
+  // --- any thread ---
+  Sessions sessions;
+  EndpointSlot endpoint;
+  StagedQueue staged;
+  TrafficStamps stamps;
+  std::atomic<std::uint64_t> rx_bytes{0};
+  std::atomic<std::uint64_t> tx_bytes{0};
+  DropCounters drops;
+  std::atomic<std::uint16_t> persistent_keepalive{0};  // seconds
+  std::atomic<bool> gso_refused{false};
+  // A handshake is under way: no need to ask for another.
+  std::atomic<bool> handshake_pending{false};
+
+  // When the handshake thread will look at this peer's timers by itself (nanoseconds of Instant).
+  static constexpr std::int64_t kNoTimer = std::numeric_limits<std::int64_t>::max();
+  std::atomic<std::int64_t> timer_at{kNoTimer};
+
+  // AttentionList's.
+  std::atomic<std::uint32_t> attention{0};
+  Peer* attention_next = nullptr;
+
+  PeerControl control;
+};
+
+}  // namespace hawser

@@ -1,0 +1,201 @@
+#include <algorithm>
+
+#include "base/wire.h"
+#include "dataplane/packet_path_impl.h"
+#include "noise/messages.h"
+
+namespace hawser {
+
+void Receiver::receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out) {
+  for (const ReceivedTrain& train : trains) receive_train(train, now, out);
+  const std::uint32_t dropped = coalescer_.flush(out);
+  if (dropped > 0) state_.drops.add(DropReason::kBatchFull, dropped);
+}
+
+// A GRO train may hold what does not belong together: the kernel merges by addresses and length
+// alone. It is cut into runs of transport data with one receiver index.
+void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatch& out) {
+  const std::uint32_t segment_len = std::max<std::uint32_t>(1, train.segment_len);
+  if (!state_.up.load(std::memory_order_relaxed)) {
+    state_.drops.add(DropReason::kInterfaceDown, (train.len + segment_len - 1) / segment_len);
+    return;
+  }
+  for (std::uint32_t at = 0; at < train.len; at += segment_len) {
+    const std::span datagram(train.data + at, std::min(segment_len, train.len - at));
+    counters_.received_datagrams.fetch_add(1, std::memory_order_relaxed);
+    const auto type = classify_message(datagram);
+    if (type == MessageType::kTransportData) {
+      const std::uint32_t index = load_le32(datagram.data() + 4);
+      if (run_.num == run_.datagrams.size() || (run_.num > 0 && run_.receiver_index != index)) {
+        open_run(train, now, out);
+      }
+      run_.receiver_index = index;
+      run_.datagrams[run_.num++] = datagram;
+    } else if (type) {
+      take_handshake(datagram, train.remote);
+    } else {
+      state_.drops.add(DropReason::kMalformed);
+    }
+  }
+  if (train.len == 0) state_.drops.add(DropReason::kMalformed);
+  open_run(train, now, out);
+}
+
+void Receiver::take_handshake(std::span<const std::uint8_t> message, const Endpoint& from) {
+  if (!state_.handshake_queue.push(message, from)) {
+    state_.drops.add(DropReason::kHandshakeQueueFull);
+  }
+  sealer_.request_wake();
+}
+
+void Receiver::open_run(const ReceivedTrain& train, const Now& now, OutBatch& out) {
+  if (run_.num == 0) return;
+  Keypair* const keypair = state_.sessions.lookup(run_.receiver_index);
+  if (keypair == nullptr) {
+    state_.drops.add(DropReason::kNoSession, std::exchange(run_.num, 0));
+    return;
+  }
+  Peer& peer = *static_cast<Peer*>(keypair->owner);
+  if (keypair->expired(now.boot)) {
+    peer.drops.add(DropReason::kSessionExpired, std::exchange(run_.num, 0));
+    return;
+  }
+  const std::size_t num = run_.num;
+  const bool any = open_and_check(*keypair, peer);
+  run_.num = 0;
+  if (!any) return;
+  authenticated(*keypair, peer, num, train, now, out);
+
+  last_source_.reset();
+  last_destination_.reset();
+  for (std::size_t i = 0; i < num; ++i) {
+    if (!jobs_[i].ok || jobs_[i].len == 0) continue;  // dropped, or a keepalive
+    std::uint8_t* const datagram = run_.datagrams[i].data();
+    const std::span<std::uint8_t> plain(jobs_[i].data, jobs_[i].len);
+    const auto header = parse_ip(plain);
+    if (!header) {
+      peer.drops.add(DropReason::kInnerMalformed);
+      continue;
+    }
+    OpenedPacket packet{datagram, jobs_[i].len, *header, &peer};
+    if ((train.traffic_class & kEcnMask) != kEcnNotEct) {
+      decapsulate_ecn(packet.packet(), train.traffic_class);
+      packet.header.traffic_class = parse_ip(plain)->traffic_class;
+    }
+    deliver(packet, now, out);
+  }
+  relay_.flush(now, out);
+}
+
+// Decrypts the run in place and takes each counter once. False: nothing in it was authentic and
+// new. jobs_[i].ok says of each.
+bool Receiver::open_and_check(Keypair& keypair, Peer& peer) {
+  const std::size_t num = run_.num;
+  for (std::size_t i = 0; i < num; ++i) {
+    const std::span<std::uint8_t> datagram = run_.datagrams[i];
+    jobs_[i] = {datagram.data() + sizeof(TransportHeader),
+                static_cast<std::uint32_t>(datagram.size() - kTransportOverhead), false,
+                load_le64(datagram.data() + 8), &keypair.receive_key()};
+  }
+  aead_.open(std::span(jobs_).first(num));
+  std::uint64_t bad_tags = 0;
+  std::uint64_t replayed = 0;
+  std::uint64_t bytes = 0;
+  {
+    const std::lock_guard lock(keypair.replay_mutex());
+    for (std::size_t i = 0; i < num; ++i) {
+      if (!jobs_[i].ok) {
+        ++bad_tags;
+      } else if (!keypair.replay_window().accept(jobs_[i].counter)) {
+        jobs_[i].ok = false;
+        ++replayed;
+      } else {
+        bytes += run_.datagrams[i].size();
+      }
+    }
+  }
+  if (bad_tags > 0) peer.drops.add(DropReason::kBadTag, bad_tags);
+  if (replayed > 0) peer.drops.add(DropReason::kReplayed, replayed);
+  peer.rx_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  return bytes > 0;
+}
+
+void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num,
+                             const ReceivedTrain& train, const Now& now, OutBatch& out) {
+  peer.endpoint.roam(train.remote);
+  // Any authenticated packet received, any authenticated packet traversal.
+  peer.stamps.unanswered_data_since.clear();
+  peer.stamps.last_traversal.set(now.boot);
+
+  // The first packet on it confirms the responder's new keypair.
+  Sessions::Removed removed;
+  if (peer.sessions.confirm(&keypair, removed)) {
+    state_.retire(removed);
+    sealer_.ask_attention(peer, kSessionConfirmed);
+    sealer_.flush_staged(peer, now, out);
+  }
+  if (keypair.wants_rekey_on_receive(now.boot) && peer.sessions.current() == &keypair &&
+      !keypair.rekey_on_receive_done.exchange(true)) {
+    sealer_.want_handshake(peer);
+  }
+  const auto run = std::span(jobs_).first(num);
+  const bool data =
+      std::any_of(run.begin(), run.end(), [](const AeadJob& job) { return job.ok && job.len > 0; });
+  if (!data) return;
+  peer.stamps.last_data_received.set(now.boot);
+  if (peer.stamps.unreplied_data_since.set_if_unset(now.boot)) {
+    sealer_.arm_timer(peer, now.boot + kKeepaliveTimeout);
+  }
+}
+
+bool Receiver::source_allowed(const OpenedPacket& packet) {
+  if (last_source_ != packet.header.source) {
+    last_source_ = packet.header.source;
+    last_source_owner_ = state_.allowed_ips.lookup(packet.header.source).value;
+  }
+  return last_source_owner_ == packet.from;
+}
+
+void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out) {
+  Peer& from = *packet.from;
+  if (!source_allowed(packet)) {
+    from.drops.add(DropReason::kSourceNotAllowed);
+    return;
+  }
+  if (last_destination_ != packet.header.destination) {
+    last_destination_ = packet.header.destination;
+    last_decision_ = router_.decide(packet.header.destination);
+  }
+  switch (last_decision_.where) {
+    case Router::Where::kLocal:
+      deliver_local(packet, now, out);
+      return;
+    case Router::Where::kPeer:
+      relay_.forward(packet, *last_decision_.peer, now, out);
+      return;
+    case Router::Where::kNotForUs:
+      from.drops.add(DropReason::kNotForUs);
+      return;
+    case Router::Where::kNoRoute:
+      from.drops.add(DropReason::kNoRoute);
+      router_.send_error(packet.packet(), packet.header, IcmpError::kNoRoute, &from, now, out);
+      return;
+  }
+}
+
+void Receiver::deliver_local(const OpenedPacket& packet, const Now& now, OutBatch& out) {
+  if (!state_.options.has_tun) {
+    // Without a TUN device we are a host that answers echo requests, and nothing else.
+    if (!echo_reply_in_place(packet.packet(), packet.header)) {
+      packet.from->drops.add(DropReason::kNotForUs);
+      return;
+    }
+    relay_.send_own(packet, *packet.from, now, out);
+    return;
+  }
+  counters_.tun_written_packets.fetch_add(1, std::memory_order_relaxed);
+  const std::uint32_t dropped = coalescer_.add(out, packet.packet(), packet.header);
+  if (dropped > 0) state_.drops.add(DropReason::kBatchFull, dropped);
+}
+
+}  // namespace hawser

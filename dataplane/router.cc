@@ -1,0 +1,76 @@
+#include <cstring>
+
+#include "dataplane/packet_path_impl.h"
+
+namespace hawser {
+namespace {
+
+// What a router answers from when it has no IPv4 address of its own (RFC 7600 §4.8).
+constexpr std::array<std::uint8_t, 4> kIpv4DummyAddress = {192, 0, 0, 8};
+
+// These are never relayed: they mean this link, not the network behind it.
+bool stays_on_link(const IpAddress& address) {
+  return address.is_multicast() || address.is_link_local() || address.is_unspecified() ||
+         address.is_loopback();
+}
+
+}  // namespace
+
+bool Router::is_own(const IpAddress& address) const {
+  const auto match = state_.host_routes.lookup(address);
+  return match.value != nullptr && match.value->own_address;
+}
+
+Router::Decision Router::decide(const IpAddress& destination) const {
+  const bool has_tun = state_.options.has_tun;
+  if (state_.options.forward == ForwardMode::kKernel && has_tun) return {Where::kLocal, nullptr};
+
+  const auto host = state_.host_routes.lookup(destination);
+  if (host.value != nullptr && host.value->own_address) return {Where::kLocal, nullptr};
+  if (stays_on_link(destination)) return {has_tun ? Where::kLocal : Where::kNotForUs, nullptr};
+  if (state_.options.forward == ForwardMode::kNone) return {Where::kNotForUs, nullptr};
+
+  const auto allowed = state_.allowed_ips.lookup(destination);
+  // The longer prefix wins; of equal ones the allowed IPs, or a peer's default route would lose
+  // against the host's own.
+  const bool host_is_longer = host.value != nullptr && host.length > allowed.length;
+  if (allowed.value != nullptr && !host_is_longer) return {Where::kPeer, allowed.value};
+  return {has_tun ? Where::kLocal : Where::kNoRoute, nullptr};
+}
+
+std::optional<IpAddress> Router::error_source(IpFamily family) const {
+  const std::lock_guard lock(state_.icmp_mutex);
+  const IpAddress& own = state_.icmp_source[family == IpFamily::kV4 ? 0 : 1];
+  if (!own.is_unspecified()) return own;
+  if (family == IpFamily::kV4) return IpAddress::v4(kIpv4DummyAddress);
+  return std::nullopt;
+}
+
+void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader& header,
+                        IcmpError error, Peer* from, const Now& now, OutBatch& out) {
+  if (from == nullptr && !state_.options.has_tun) return;
+  if (!icmp_error_allowed(offending, header, error)) return;
+  const auto source = error_source(header.source.family);
+  if (!source || !state_.icmp_limiter.allow(now.boot)) return;
+  if (!out.has_room(1)) return;
+  std::uint8_t* const datagram =
+      out.allocate(kMaxIcmpv6ErrorLen + kPaddingMultiple + kTransportOverhead);
+  if (datagram == nullptr) return;
+
+  const std::uint32_t mtu = state_.mtu.load(std::memory_order_relaxed);
+  SealItem item{.datagram = datagram};
+  item.packet_len = static_cast<std::uint32_t>(write_icmp_error(
+      {item.packet(), kMaxIcmpv6ErrorLen}, offending, header, error, *source, mtu));
+  counters_.icmp_errors_sent.fetch_add(1, std::memory_order_relaxed);
+  if (from == nullptr) {
+    const std::uint32_t slice = out.num_slices();
+    out.add_slice(item.packet(), item.packet_len);
+    out.add_tun({.first_slice = slice, .num_slices = 1, .len = item.packet_len, .offload = {}});
+    return;
+  }
+  item.plain_len = padded_len(item.packet_len, mtu);
+  std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
+  sealer_.dispatch(*from, {&item, 1}, now, out);
+}
+
+}  // namespace hawser

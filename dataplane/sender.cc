@@ -1,0 +1,82 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/wire.h"
+#include "dataplane/packet_path_impl.h"
+#include "dataplane/segmentation.h"
+
+namespace hawser {
+void Sender::send(std::span<const TunPacket> packets, const Now& now, OutBatch& out) {
+  for (const TunPacket& packet : packets) send_packet(packet, now, out);
+}
+
+void Sender::send_packet(const TunPacket& packet, const Now& now, OutBatch& out) {
+  const std::span<const std::uint8_t> bytes(packet.data, packet.len);
+  const auto segments = Segmenter::begin(bytes, packet.offload);
+  const auto header = segments ? parse_ip(bytes) : std::nullopt;
+  if (!header) {
+    state_.drops.add(DropReason::kTunMalformed);
+    return;
+  }
+  const std::uint32_t num = segments->num_segments();
+  counters_.tun_read_packets.fetch_add(num, std::memory_order_relaxed);
+  if (!state_.up.load(std::memory_order_relaxed)) {
+    state_.drops.add(DropReason::kInterfaceDown, num);
+    return;
+  }
+  Peer* const peer = state_.allowed_ips.lookup(header->destination).value;
+  if (peer == nullptr) {
+    refuse(packet, *header, num, DropReason::kNoRoute, nullptr, IcmpError::kNoRoute, now, out);
+    return;
+  }
+  Endpoint to;
+  if (!peer->endpoint.get(to)) {
+    refuse(packet, *header, num, DropReason::kNoEndpoint, peer, IcmpError::kAddressUnreachable, now,
+           out);
+    return;
+  }
+  if (is_own_outer_packet(bytes, *header, to)) {
+    peer->drops.add(DropReason::kLoop, num);
+    return;
+  }
+  const std::uint32_t mtu = state_.mtu.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < num;) {
+    std::size_t filled = 0;
+    for (; i < num && filled < items_.size(); ++i, ++filled) {
+      SealItem& item = items_[filled];
+      item.packet_len = segments->segment_len(i);
+      item.plain_len = padded_len(item.packet_len, mtu);
+      item.outer_traffic_class = outer_traffic_class(header->traffic_class);
+      item.datagram = out.allocate(item.datagram_len());
+      if (item.datagram == nullptr) break;
+      segments->write(i, item.packet());
+      std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
+    }
+    sealer_.dispatch(*peer, std::span(items_).first(filled), now, out);
+    if (filled == 0) {
+      peer->drops.add(DropReason::kBatchFull, num - i);
+      return;
+    }
+  }
+}
+
+void Sender::refuse(const TunPacket& packet, const IpHeader& header, std::uint32_t num_segments,
+                    DropReason reason, Peer* peer, IcmpError error, const Now& now, OutBatch& out) {
+  (peer == nullptr ? state_.drops : peer->drops).add(reason, num_segments);
+  router_.send_error({packet.data, packet.len}, header, error, nullptr, now, out);
+}
+
+// A route that leads our own datagrams back into TUN would wrap them again and again, each time
+// larger. Nobody else on this host can send from our port.
+bool Sender::is_own_outer_packet(std::span<const std::uint8_t> packet, const IpHeader& header,
+                                 const Endpoint& to) const {
+  if (header.protocol != kProtocolUdp || header.destination != to.address ||
+      packet.size() < header.header_len + std::size_t{8}) {
+    return false;
+  }
+  const std::uint8_t* const udp = packet.data() + header.header_len;
+  return load_be16(udp) == state_.listen_port.load(std::memory_order_relaxed) &&
+         load_be16(udp + 2) == to.port;
+}
+
+}  // namespace hawser
