@@ -25,7 +25,6 @@ enum class DropReason : std::uint8_t {
   kNotForUs,          // --forward=none, and the destination is not ours
   kHopLimit,          // relay: hop limit would reach zero
   kTooBig,            // relay: larger than the onward MTU
-  kFiltered,          // refused by a filter
   kStagedFull,        // staged packets: the peer's or the global limit
   kStagedExpired,     // staged packets: handshake given up, or the peer went away
   kNoPrivateKey,
