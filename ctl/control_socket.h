@@ -1,0 +1,51 @@
+#pragma once
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/result.h"
+#include "tun/unique_fd.h"
+
+namespace hawser {
+
+inline constexpr const char* kDefaultControlDir = "/var/run/wireguard";
+
+// "/var/run/wireguard/wg0.sock"
+std::string control_socket_path(const std::string& directory, const std::string& interface);
+
+// ControlSocket is the listening stream socket at DIRECTORY/INTERFACE.sock. The directory is made
+// with mode 0755 when it is not there; the socket has mode 0600 from the moment it exists (its
+// inode's mode is set before bind(2), so the process' umask is not touched and there is no window).
+// A socket file that nobody answers at is stale and replaced; one that is answered at is left
+// alone. The file is removed on destruction, if it is still ours.
+class ControlSocket {
+ public:
+  // Errors name the remedy: another daemon serves the interface (EADDRINUSE), the directory cannot
+  // be written (--control-dir), the path is too long or not a socket.
+  static Result<ControlSocket> listen(const std::string& directory, const std::string& interface);
+  // Takes over a listening socket that somebody else made (WG_UAPI_FD).
+  static Result<ControlSocket> adopt(UniqueFd fd);
+
+  ~ControlSocket();
+  ControlSocket(ControlSocket&& other) noexcept;
+  ControlSocket& operator=(ControlSocket&& other) noexcept;
+
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }  // empty: adopted, and it has none
+  // The file at path() is still this socket.
+  bool still_there() const;
+
+ private:
+  ControlSocket(UniqueFd fd, std::string path);
+  void remove_file();
+
+  UniqueFd fd_;
+  std::string path_;
+  dev_t device_ = 0;  // of the socket file, to recognize it
+  ino_t inode_ = 0;
+};
+
+// Connects to the socket at `path`, for clients.
+Result<UniqueFd> connect_control_socket(const std::string& path);
+
+}  // namespace hawser

@@ -1,0 +1,277 @@
+#include "ctl/daemon.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "ctl/control_socket.h"
+#include "ctl/device_control.h"
+#include "ctl/key_file.h"
+#include "ctl/timestamp_file.h"
+#include "ctl/uapi_server.h"
+#include "ctl/worker_pool.h"
+#include "dataplane/device.h"
+#include "tun/netlink_monitor.h"
+#include "tun/system_clock.h"
+#include "tun/system_random.h"
+#include "tun/tun_device.h"
+#include "tun/udp_sockets.h"
+
+namespace hawser {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+
+namespace {
+
+// A multi-queue TUN device takes 256 queues (MAX_TAP_QUEUES).
+constexpr std::size_t kMaxTunQueues = 256;
+// After netlink could not be read: look again then.
+constexpr auto kNetlinkRetry = std::chrono::seconds(1);
+
+std::size_t num_usable_cores() {
+  cpu_set_t cores{};
+  if (::sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cores)));
+}
+
+}  // namespace
+
+struct Daemon::Impl {
+  Impl(const DaemonOptions& given, Logger& to)
+      : options(given),
+        logger(to),
+        log(to.sink()),
+        timestamps(given.state_dir, log),
+        signals(io),
+        netlink(io),
+        netlink_retry(io) {}
+  ~Impl();
+
+  // In this order.
+  Status make_tun();
+  Status make_device();
+  Status make_workers();
+  Status make_control();
+  Status make_monitor();
+
+  void start();
+  void run();
+  void wait_for_netlink();
+  void read_netlink();
+  void apply(const NetlinkChanges& changes);
+  void end(const std::string& why);
+
+  DaemonOptions options;
+  Logger& logger;
+  LogSink log;
+  SystemClock clock;
+  SystemRandom random;
+  TimestampFile timestamps;
+  std::string interface;  // as the kernel has it
+  std::size_t num_workers = 1;
+  std::optional<TunDevice> tun;
+  std::unique_ptr<Device> device;
+  std::shared_ptr<const UdpSocketGroup> sockets;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<DeviceControl> control;
+
+  asio::io_context io{1};
+  asio::signal_set signals;
+  std::unique_ptr<UapiServer> server;
+  std::unique_ptr<NetlinkMonitor> monitor;
+  asio::posix::stream_descriptor netlink;  // borrows the monitor's descriptor
+  asio::steady_timer netlink_retry;
+  bool ending = false;
+};
+
+Daemon::Impl::~Impl() {
+  if (netlink.is_open()) netlink.release();
+}
+
+Status Daemon::Impl::make_tun() {
+  num_workers = options.num_workers != 0 ? options.num_workers : num_usable_cores();
+  interface = options.interface;
+  if (options.no_tun) return {};
+
+  const bool adopted = options.tun_fd >= 0;
+  num_workers = adopted ? 1 : std::min(num_workers, kMaxTunQueues);
+  if (adopted && options.num_workers > 1) {
+    log(LogLevel::kWarning, "a TUN device from WG_TUN_FD has one queue, so there is one worker");
+  }
+  Result<TunDevice> made = adopted ? TunDevice::adopt(UniqueFd(options.tun_fd))
+                                   : TunDevice::create(interface, num_workers, options.mtu);
+  if (!made) return made.error();
+  tun.emplace(std::move(*made));
+  interface = tun->name();
+  return {};
+}
+
+Status Daemon::Impl::make_device() {
+  DeviceChange initial;
+  if (!options.private_key_file.empty()) {
+    Result<PrivateKey> key = read_private_key_file(options.private_key_file);
+    if (!key) return key.error();
+    initial.private_key = std::move(*key);
+  }
+  Result<UdpSocketGroup> opened =
+      open_udp_sockets(num_workers, options.listen_port, options.fwmark);
+  if (!opened) return opened.error();
+  sockets = std::make_shared<const UdpSocketGroup>(std::move(*opened));
+  initial.listen_port = sockets->port;
+  initial.fwmark = options.fwmark;
+
+  DeviceOptions wanted;
+  wanted.forward = options.forward;
+  wanted.has_tun = tun.has_value();
+  wanted.own_addresses = options.addresses;
+  wanted.mtu = options.mtu;
+  device = std::make_unique<Device>(wanted, random, log, &timestamps);
+  return device->apply(std::move(initial), clock.now());
+}
+
+Status Daemon::Impl::make_workers() {
+  auto made = WorkerPool::make(
+      {*device, clock, *sockets, tun ? &*tun : nullptr, options.engine, options.aead}, log);
+  if (!made) return made.error();
+  workers = std::move(*made);
+  return {};
+}
+
+Status Daemon::Impl::make_control() {
+  control = std::make_unique<DeviceControl>(
+      *device, clock, sockets, options.listen_port, options.fwmark,
+      [this](const UdpSocketGroup& fresh, std::shared_ptr<const UdpSocketGroup> old) {
+        workers->exchange_sockets(fresh, std::move(old));
+        log(LogLevel::kInfo, fmt::format("listening on UDP port {}", fresh.port));
+      });
+  sockets.reset();  // the control's from here on
+
+  StatusFacts& facts = control->facts();
+  facts.interface = interface;
+  facts.forward = options.forward;
+  facts.has_tun = tun.has_value();
+  facts.is_up = !tun.has_value();
+  facts.engine = workers->engine_name();
+  facts.engine_reason = workers->engine_reason();
+  facts.aead = workers->aead_name();
+  facts.aead_reason = workers->aead_reason();
+  facts.num_workers = workers->num_workers();
+  facts.started = clock.now().wall.seconds;
+
+  auto socket = options.uapi_fd >= 0 ? ControlSocket::adopt(UniqueFd(options.uapi_fd))
+                                     : ControlSocket::listen(options.control_dir, interface);
+  if (!socket) return socket.error();
+  server = std::make_unique<UapiServer>(io, std::move(*socket), *control, log);
+  return server->start([this] { end("the control socket was removed"); });
+}
+
+Status Daemon::Impl::make_monitor() {
+  // A forwarder without TUN does not depend on it; all others follow their interface with it.
+  auto made = NetlinkMonitor::open(tun ? interface : std::string(), tun ? tun->queue(0) : -1);
+  if (!made) {
+    if (tun) return made.error();
+    log(LogLevel::kWarning, "addresses are not followed: " + made.error().message);
+    return {};
+  }
+  monitor = std::move(*made);
+  if (tun) device->set_up(false, clock.now());  // until netlink says otherwise
+  read_netlink();
+  return {};
+}
+
+void Daemon::Impl::start() {
+  ErrorCode error;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    signals.add(signal, error);
+    if (error) log(LogLevel::kWarning, fmt::format("signal {}: {}", signal, error.message()));
+  }
+  signals.async_wait([this](ErrorCode cancelled, int signal) {
+    if (!cancelled) end(fmt::format("signal {} ({})", signal, ::strsignal(signal)));
+  });
+  workers->start();
+  logger.say(LogLevel::kInfo,
+             fmt::format("{} is ready: UDP port {}, engine {}, AEAD {}, {} worker{}, forward {}{}",
+                         interface, control->sockets().port, workers->engine_name(),
+                         workers->aead_name(), num_workers, num_workers == 1 ? "" : "s",
+                         to_string(options.forward), tun ? "" : ", no TUN"));
+}
+
+void Daemon::Impl::run() {
+  if (!ending) io.run();
+  server->stop();
+  workers->stop();
+  logger.say(LogLevel::kInfo, summarize_drops(total_drops(device->view(), device->counters())));
+}
+
+void Daemon::Impl::wait_for_netlink() {
+  if (ending) return;
+  netlink.async_wait(asio::posix::stream_descriptor::wait_read, [this](ErrorCode error) {
+    if (!error && !ending) read_netlink();
+  });
+}
+
+void Daemon::Impl::read_netlink() {
+  ErrorCode error;
+  if (!netlink.is_open()) netlink.assign(monitor->fd(), error);
+  const Result<NetlinkChanges> changes = monitor->read();
+  if (changes && !error) {
+    apply(*changes);
+    return wait_for_netlink();
+  }
+  log(LogLevel::kWarning, "the interface and routes cannot be followed: " +
+                              (error ? error.message() : changes.error().message));
+  netlink_retry.expires_after(kNetlinkRetry);
+  netlink_retry.async_wait([this](ErrorCode cancelled) {
+    if (!cancelled && !ending) read_netlink();
+  });
+}
+
+void Daemon::Impl::apply(const NetlinkChanges& changes) {
+  for (const IpAddress& gone : changes.removed_addresses) device->forget_source(gone);
+  if (!tun) return;  // no other routes than allowed IPs
+  if (changes.routes) device->set_host_routes(*changes.routes);
+  if (!changes.link) return;
+  if (changes.link->deleted) return end(fmt::format("interface {} was deleted", interface));
+  if (changes.link->mtu != 0) device->set_mtu(changes.link->mtu);
+  if (changes.link->up == control->facts().is_up) return;
+  control->facts().is_up = changes.link->up;
+  device->set_up(changes.link->up, clock.now());
+  log(LogLevel::kDebug,
+      fmt::format("interface {} is {}", interface, changes.link->up ? "up" : "down"));
+}
+
+void Daemon::Impl::end(const std::string& why) {
+  if (ending) return;
+  ending = true;
+  logger.say(LogLevel::kInfo, "ending: " + why);
+  io.stop();
+}
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Daemon::~Daemon() = default;
+
+Result<std::unique_ptr<Daemon>> Daemon::make(const DaemonOptions& options, Logger& logger) {
+  auto impl = std::make_unique<Impl>(options, logger);
+  for (const auto step : {&Impl::make_tun, &Impl::make_device, &Impl::make_workers,
+                          &Impl::make_control, &Impl::make_monitor}) {
+    if (Status done = (impl.get()->*step)(); !done) return done.error();
+  }
+  return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
+}
+
+void Daemon::start() { impl_->start(); }
+
+void Daemon::run() { impl_->run(); }
+
+}  // namespace hawser

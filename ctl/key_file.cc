@@ -1,0 +1,128 @@
+#include "ctl/key_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <span>
+
+#include "base/secret.h"
+#include "tun/unique_fd.h"
+
+namespace hawser {
+
+namespace {
+
+// A key is 44 characters; a file with more than some white space beside it is not a key file.
+constexpr std::size_t kMaxFileLen = 128;
+
+Error file_error(const std::string& path, const std::string& what, int code) {
+  return Error{fmt::format("private key file {}: {}", path, what), code};
+}
+
+Status check_access(const std::string& path, int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return file_error(path, std::strerror(errno), errno);
+  if (!S_ISREG(info.st_mode)) return file_error(path, "it is not a regular file", EINVAL);
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return file_error(
+        path,
+        fmt::format("its mode {:04o} lets others read or change it; run: chmod 600 {}",
+                    info.st_mode & 07777, path),
+        EACCES);
+  }
+  if (info.st_uid != ::geteuid() && info.st_uid != 0) {
+    return file_error(path,
+                      fmt::format("it belongs to user {}, who could change it; run: chown {} {}",
+                                  info.st_uid, ::geteuid(), path),
+                      EACCES);
+  }
+  return {};
+}
+
+// Reads to the end or until `out` is full; -1: errno.
+ssize_t read_whole(int fd, std::span<char> out) {
+  std::size_t used = 0;
+  while (used < out.size()) {
+    const ssize_t got = ::read(fd, out.data() + used, out.size() - used);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    used += static_cast<std::size_t>(got);
+  }
+  return static_cast<ssize_t>(used);
+}
+
+bool write_whole(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = ::write(fd, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return true;
+}
+
+template <class Text>
+void wipe_text(Text& text) {
+  wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+}
+
+}  // namespace
+
+std::optional<PrivateKey> parse_private_key(std::string_view text) {
+  const std::size_t end = text.find_last_not_of(" \t\r\n");
+  if (end == std::string_view::npos) return std::nullopt;
+  PrivateKey key;
+  if (!key_from_base64(key.mutable_bytes(), text.substr(0, end + 1))) return std::nullopt;
+  if (key.is_zero()) return std::nullopt;
+  return key;
+}
+
+Result<PrivateKey> read_private_key_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return file_error(path, std::strerror(errno), errno);
+  if (Status access = check_access(path, fd.get()); !access) return access.error();
+
+  std::array<char, kMaxFileLen> text{};
+  const ssize_t len = read_whole(fd.get(), text);
+  const int error = errno;
+  std::optional<PrivateKey> key;
+  if (len > 0) key = parse_private_key({text.data(), static_cast<std::size_t>(len)});
+  wipe_text(text);
+  if (len < 0) return file_error(path, std::strerror(error), error);
+  if (!key) {
+    return file_error(path,
+                      "it does not hold a key; 44 characters of base64 are wanted, as `wg genkey` "
+                      "or `hawser keygen` write them",
+                      EINVAL);
+  }
+  return std::move(*key);
+}
+
+Status write_private_key_file(const std::string& path, const PrivateKey& key) {
+  constexpr mode_t kOwnerOnly = 0600;
+  const UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly));
+  if (!fd) {
+    return file_error(path,
+                      errno == EEXIST ? "it is there already and is not overwritten; remove it, or "
+                                        "choose another name"
+                                      : std::strerror(errno),
+                      errno);
+  }
+  std::string text = key_to_base64(key.bytes()) + "\n";
+  const bool written = write_whole(fd.get(), text) && ::fsync(fd.get()) == 0;
+  const int error = errno;
+  wipe_text(text);
+  if (written) return {};
+  ::unlink(path.c_str());
+  return file_error(path, std::strerror(error), error);
+}
+
+}  // namespace hawser

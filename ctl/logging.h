@@ -1,0 +1,33 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log_sink.h"
+#include "ctl/options.h"
+
+namespace hawser {
+
+// Logger says things to stderr in the foreground, and to syslog in the background (where, until the
+// daemon is ready, stderr has them as well). Any thread.
+class Logger {
+ public:
+  // `clock` outlives the logger.
+  Logger(const DaemonOptions& options, Clock& clock);
+  ~Logger();
+  Logger(const Logger&) = delete;
+  Logger& operator=(const Logger&) = delete;
+
+  // For the rest of the daemon: limited by LogLimiter. The logger outlives what holds it.
+  LogSink sink();
+  // Not limited: for what is said once. Line breaks and control characters are replaced.
+  void say(LogLevel level, const std::string& message);
+  // The background daemon is ready: its terminal is no longer its own.
+  void leave_stderr();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hawser

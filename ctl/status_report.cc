@@ -1,0 +1,133 @@
+#include "ctl/status_report.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string_view>
+
+#include "base/hex.h"
+#include "ctl/version.h"
+
+namespace hawser {
+
+namespace {
+
+// Appends key=value lines.
+class Lines {
+ public:
+  template <class T>
+  void add(std::string_view key, const T& value) {
+    fmt::format_to(std::back_inserter(text_), "{}={}\n", key, value);
+  }
+  void add_unless_empty(std::string_view key, const std::string& value) {
+    if (!value.empty()) add(key, value);
+  }
+  void add_drops(const DropCounts& drops) {
+    for (std::size_t i = 0; i < kNumDropReasons; ++i) {
+      if (drops[i] == 0) continue;
+      fmt::format_to(std::back_inserter(text_), "drop.{}={}\n",
+                     to_string(static_cast<DropReason>(i)), drops[i]);
+    }
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+// A reason comes from a library or the kernel; a line break in it would begin a new key.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return text;
+}
+
+void add_facts(Lines& lines, const StatusFacts& facts) {
+  lines.add("version", kVersion);
+  lines.add("interface", facts.interface);
+  lines.add("forward", to_string(facts.forward));
+  lines.add("tun", facts.has_tun);
+  lines.add("up", facts.is_up);
+  lines.add("engine", facts.engine);
+  lines.add_unless_empty("engine_reason", one_line(facts.engine_reason));
+  lines.add("aead", facts.aead);
+  lines.add_unless_empty("aead_reason", one_line(facts.aead_reason));
+  lines.add("workers", facts.num_workers);
+  lines.add("mtu", facts.mtu);
+  lines.add("started_sec", facts.started);
+}
+
+void add_counters(Lines& lines, const DeviceCounters& counters) {
+  lines.add("under_load", counters.under_load);
+  lines.add("received_datagrams", counters.received_datagrams);
+  lines.add("sent_datagrams", counters.sent_datagrams);
+  lines.add("relayed_packets", counters.relayed_packets);
+  lines.add("tun_read_packets", counters.tun_read_packets);
+  lines.add("tun_written_packets", counters.tun_written_packets);
+  lines.add("icmp_errors_sent", counters.icmp_errors_sent);
+  lines.add("handshakes_completed", counters.handshakes_completed);
+  lines.add("cookie_replies_sent", counters.cookie_replies_sent);
+  lines.add("gso_refusals", counters.gso_refusals);
+  lines.add_drops(counters.drops);
+}
+
+void add_peer(Lines& lines, const PeerView& peer) {
+  lines.add("public_key", to_hex(peer.public_key.bytes));
+  if (peer.endpoint) lines.add("endpoint", peer.endpoint->to_string());
+  lines.add("last_handshake_time_sec", peer.last_handshake.seconds);
+  lines.add("tx_bytes", peer.tx_bytes);
+  lines.add("rx_bytes", peer.rx_bytes);
+  lines.add("persistent_keepalive_interval", peer.persistent_keepalive);
+  lines.add("has_session", peer.has_session);
+  lines.add("num_staged", peer.num_staged);
+  lines.add_drops(peer.drops);
+  for (const Prefix& prefix : peer.allowed_ips) lines.add("allowed_ip", prefix.to_string());
+}
+
+}  // namespace
+
+std::string_view to_string(ForwardMode mode) {
+  switch (mode) {
+    case ForwardMode::kKernel:
+      return "kernel";
+    case ForwardMode::kDirect:
+      return "direct";
+    case ForwardMode::kNone:
+      return "none";
+  }
+  return "?";
+}
+
+std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
+                               const DeviceCounters& counters) {
+  Lines lines;
+  add_facts(lines, facts);
+  if (!view.public_key.is_zero()) lines.add("own_public_key", to_hex(view.public_key.bytes));
+  lines.add("listen_port", view.listen_port);
+  lines.add("fwmark", view.fwmark);
+  lines.add("num_peers", view.peers.size());
+  add_counters(lines, counters);
+  for (const PeerView& peer : view.peers) add_peer(lines, peer);
+  return lines.take() + "errno=0\n\n";
+}
+
+DropCounts total_drops(const DeviceView& view, const DeviceCounters& counters) {
+  DropCounts total = counters.drops;
+  for (const PeerView& peer : view.peers) {
+    for (std::size_t i = 0; i < kNumDropReasons; ++i) total[i] += peer.drops[i];
+  }
+  return total;
+}
+
+std::string summarize_drops(const DropCounts& drops) {
+  std::string list;
+  for (std::size_t i = 0; i < kNumDropReasons; ++i) {
+    if (drops[i] == 0) continue;
+    fmt::format_to(std::back_inserter(list), "{}{} {}", list.empty() ? "" : ", ",
+                   to_string(static_cast<DropReason>(i)), drops[i]);
+  }
+  return "dropped packets: " + (list.empty() ? std::string("none") : list);
+}
+
+}  // namespace hawser

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dataplane/device.h"
+#include "dataplane/view.h"
+
+namespace hawser {
+
+// What the daemon knows beside its device: how it was started and what it chose.
+struct StatusFacts {
+  std::string interface;
+  ForwardMode forward = ForwardMode::kKernel;
+  bool has_tun = true;
+  bool is_up = true;
+  std::string engine;         // "io_uring", "epoll"
+  std::string engine_reason;  // why not the preferred one; may be empty
+  std::string aead;
+  std::string aead_reason;
+  std::size_t num_workers = 0;
+  std::uint32_t mtu = 0;
+  std::int64_t started = 0;  // Unix time, seconds
+};
+
+// "kernel", "direct", "none"
+std::string_view to_string(ForwardMode mode);
+
+// The whole answer to get=status: key=value lines in the style of the UAPI, device first, then each
+// peer from its public_key on; errno=0 and an empty line end it. Names are stable; new ones may
+// come, and drop counters that are zero are left out. No secrets in it.
+//
+// Device: version, interface, forward, tun, up, engine, engine_reason, aead, aead_reason, workers,
+// mtu, started_sec, own_public_key, listen_port, fwmark, num_peers, under_load, received_datagrams,
+// sent_datagrams, relayed_packets, tun_read_packets, tun_written_packets, icmp_errors_sent,
+// handshakes_completed, cookie_replies_sent, gso_refusals, drop.REASON (those of no peer).
+// Peer: public_key, endpoint, last_handshake_time_sec, tx_bytes, rx_bytes,
+// persistent_keepalive_interval, has_session, num_staged, drop.REASON, allowed_ip.
+std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
+                               const DeviceCounters& counters);
+
+// Device and peers together.
+DropCounts total_drops(const DeviceView& view, const DeviceCounters& counters);
+
+// One line for the end of a run: "dropped packets: no-session 12, replayed 3", or that there are
+// none.
+std::string summarize_drops(const DropCounts& drops);
+
+}  // namespace hawser

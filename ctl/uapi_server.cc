@@ -1,0 +1,346 @@
+#include "ctl/uapi_server.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <net/if.h>
+#include <sys/inotify.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/secret.h"
+#include "ctl/uapi_reply.h"
+
+namespace hawser {
+
+namespace asio = boost::asio;
+using Stream = asio::local::stream_protocol;
+using ErrorCode = boost::system::error_code;
+
+namespace {
+
+// As much as a Unix socket's default buffer gives at once, nearly.
+constexpr std::size_t kReadLen = std::size_t{64} << 10;
+// Out of descriptors: look again after a while, instead of spinning.
+constexpr auto kAcceptRetry = std::chrono::milliseconds(200);
+
+std::uint32_t resolve_zone(std::string_view zone) {
+  return ::if_nametoindex(std::string(zone).c_str());
+}
+
+class Connection;
+
+// What a connection needs of its server; valid as long as the connection is not closed.
+struct Context {
+  ControlTarget& target;
+  const LogSink& log;
+  const UapiServerOptions& options;
+  std::function<void(Connection*)> forget;
+};
+
+// Connection is one client: read → parse → answer → write → …, one thing at a time. Handlers hold
+// it alive; after close() they do nothing.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Stream::socket socket, Context& context)
+      : socket_(std::move(socket)),
+        timer_(socket_.get_executor()),
+        context_(context),
+        parser_(resolve_zone, context.options.limits) {}
+  ~Connection() { wipe_buffer(); }
+
+  void start() { proceed(); }
+
+  void close() {
+    if (closed_) return;
+    closed_ = true;
+    ErrorCode ignored;
+    timer_.cancel();
+    socket_.close(ignored);
+  }
+
+  std::chrono::steady_clock::time_point last_progress() const { return last_progress_; }
+
+ private:
+  // Parses what is there; answers the first whole request, or reads more.
+  void proceed() {
+    try {
+      while (!pending_.empty() && !parser_.complete()) {
+        pending_.remove_prefix(parser_.feed(pending_));
+      }
+      if (parser_.complete()) {
+        answer(parser_.take());
+        return;
+      }
+    } catch (const std::exception& error) {
+      finish(fmt::format("a request could not be handled: {}", error.what()));
+      return;
+    }
+    if (parser_.hopeless()) {
+      finish("a refused request does not end; its connection is closed");
+      return;
+    }
+    read();
+  }
+
+  void answer(UapiRequest request) {
+    const bool is_set = request.operation == UapiOperation::kSet;
+    if (request.refusal) {
+      say(LogLevel::kError, request.refusal->message);
+      reply_ = make_errno_reply(request.refusal->code, is_set);
+    } else if (is_set) {
+      const Status status = context_.target.set(std::move(request.change));
+      if (!status) say(LogLevel::kError, "request refused: " + status.error().message);
+      const int code = status ? 0 : status.error().code;
+      reply_ = make_errno_reply(status || code != 0 ? code : EIO, is_set);
+    } else if (request.operation == UapiOperation::kGet) {
+      reply_ = make_get_reply(context_.target.get());
+    } else {
+      reply_ = ReplyText(context_.target.status());
+    }
+    written_ = 0;
+    write();
+  }
+
+  void read() {
+    wipe_buffer();
+    arm(parser_.in_request() ? context_.options.stall_timeout : context_.options.idle_timeout);
+    socket_.async_read_some(asio::buffer(buffer_),
+                            [self = shared_from_this()](ErrorCode error, std::size_t len) {
+                              if (self->closed_) return;
+                              if (error) return self->finish_reading();
+                              self->pending_ = {self->buffer_.data(), len};
+                              self->proceed();
+                            });
+  }
+
+  void finish_reading() {
+    finish(parser_.in_request() ? "a request was cut off half-way; it changes nothing" : "");
+  }
+
+  void write() {
+    const std::string_view rest = reply_.view().substr(written_);
+    if (rest.empty()) {
+      reply_ = ReplyText();
+      proceed();
+      return;
+    }
+    arm(context_.options.stall_timeout);
+    socket_.async_write_some(asio::buffer(rest.data(), rest.size()),
+                             [self = shared_from_this()](ErrorCode error, std::size_t len) {
+                               if (self->closed_) return;
+                               if (error) return self->finish("");
+                               self->written_ += len;
+                               self->write();
+                             });
+  }
+
+  void arm(Duration timeout) {
+    last_progress_ = std::chrono::steady_clock::now();
+    timer_.expires_after(timeout);
+    timer_.async_wait([weak = weak_from_this()](ErrorCode error) {
+      const auto self = weak.lock();
+      if (error || !self || self->closed_) return;
+      // A wait that had expired already when it was armed again is not cancelled any more.
+      if (self->timer_.expiry() > std::chrono::steady_clock::now()) return;
+      const bool stalled = self->parser_.in_request() || !self->reply_.view().empty();
+      self->finish(stalled ? "a client stalls in the middle of a request; it is disconnected" : "");
+    });
+  }
+
+  void say(LogLevel level, const std::string& what) const {
+    if (context_.log) context_.log(level, "control socket: " + what);
+  }
+
+  void finish(const std::string& why) {
+    if (!why.empty()) say(LogLevel::kWarning, why);
+    const auto self = shared_from_this();
+    close();
+    context_.forget(this);
+  }
+
+  void wipe_buffer() {
+    wipe({reinterpret_cast<std::uint8_t*>(buffer_.data()), buffer_.size()});
+    pending_ = {};
+  }
+
+  Stream::socket socket_;
+  asio::steady_timer timer_;
+  Context& context_;
+  UapiParser parser_;
+  std::array<char, kReadLen> buffer_{};
+  std::string_view pending_;  // the unparsed rest of buffer_
+  ReplyText reply_;
+  std::size_t written_ = 0;
+  std::chrono::steady_clock::time_point last_progress_ = std::chrono::steady_clock::now();
+  bool closed_ = false;
+};
+
+}  // namespace
+
+struct UapiServer::Impl : std::enable_shared_from_this<UapiServer::Impl> {
+  Impl(asio::io_context& io, ControlSocket socket, ControlTarget& target, LogSink log_sink,
+       UapiServerOptions given)
+      : listening(std::move(socket)),
+        path(listening->path()),
+        log(std::move(log_sink)),
+        options(given),
+        acceptor(io),
+        retry(io),
+        watch(io),
+        context{target, log, options, [this](Connection* gone) { forget(gone); }} {}
+
+  Status start(std::function<void()> removed);
+  void stop();
+  void accept();
+  void add(Stream::socket socket);
+  void evict_longest_silent();
+  void forget(Connection* gone);
+  bool start_watch();
+  void wait_for_removal();
+
+  std::optional<ControlSocket> listening;
+  const std::string path;
+  LogSink log;
+  UapiServerOptions options;
+  Stream::acceptor acceptor;
+  asio::steady_timer retry;
+  asio::posix::stream_descriptor watch;  // inotify, on the socket's directory
+  std::array<char, 4096> watch_buffer{};
+  std::function<void()> on_removed;
+  Context context;
+  std::vector<std::shared_ptr<Connection>> connections;
+  bool stopped = false;
+};
+
+Status UapiServer::Impl::start(std::function<void()> removed) {
+  on_removed = std::move(removed);
+  // The acceptor closes what it has; the listening socket itself stays the ControlSocket's.
+  UniqueFd copy(::fcntl(listening->fd(), F_DUPFD_CLOEXEC, 0));
+  ErrorCode error;
+  if (copy) acceptor.assign(Stream(), copy.get(), error);
+  if (!copy || error) {
+    return Error{fmt::format("cannot accept on the control socket {}: {}", path,
+                             copy ? error.message() : std::strerror(errno)),
+                 EIO};
+  }
+  copy.release();
+  if (!path.empty() && !start_watch() && log) {
+    log(LogLevel::kWarning,
+        fmt::format("cannot watch {} ({}): removing it will not end the daemon; look at "
+                    "fs.inotify.max_user_instances",
+                    path, std::strerror(errno)));
+  }
+  accept();
+  return {};
+}
+
+void UapiServer::Impl::stop() {
+  if (stopped) return;
+  stopped = true;
+  ErrorCode ignored;
+  acceptor.close(ignored);
+  watch.close(ignored);
+  retry.cancel();
+  for (const auto& connection : connections) connection->close();
+  connections.clear();
+  listening.reset();
+}
+
+void UapiServer::Impl::accept() {
+  acceptor.async_accept([self = shared_from_this()](ErrorCode error, Stream::socket socket) {
+    if (self->stopped) return;
+    if (!error) {
+      self->add(std::move(socket));
+      self->accept();
+      return;
+    }
+    if (self->log) self->log(LogLevel::kWarning, "control socket: accept: " + error.message());
+    self->retry.expires_after(kAcceptRetry);
+    self->retry.async_wait([self](ErrorCode cancelled) {
+      if (!cancelled && !self->stopped) self->accept();
+    });
+  });
+}
+
+void UapiServer::Impl::add(Stream::socket socket) {
+  if (connections.size() >= options.max_connections) evict_longest_silent();
+  connections.push_back(std::make_shared<Connection>(std::move(socket), context));
+  const std::shared_ptr<Connection> added = connections.back();
+  added->start();
+}
+
+void UapiServer::Impl::evict_longest_silent() {
+  const auto longest = std::min_element(
+      connections.begin(), connections.end(),
+      [](const auto& a, const auto& b) { return a->last_progress() < b->last_progress(); });
+  if (longest == connections.end()) return;
+  if (log) {
+    log(LogLevel::kWarning,
+        fmt::format("control socket: more than {} connections; the one that has been silent for "
+                    "longest is closed",
+                    options.max_connections));
+  }
+  (*longest)->close();
+  connections.erase(longest);
+}
+
+void UapiServer::Impl::forget(Connection* gone) {
+  std::erase_if(connections, [gone](const auto& held) { return held.get() == gone; });
+}
+
+bool UapiServer::Impl::start_watch() {
+  UniqueFd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!fd) return false;
+  std::string directory = path.substr(0, path.rfind('/'));
+  if (path.find('/') == std::string::npos) directory = ".";
+  if (directory.empty()) directory = "/";
+  constexpr std::uint32_t kEvents =
+      IN_DELETE | IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
+  if (::inotify_add_watch(fd.get(), directory.c_str(), kEvents) < 0) return false;
+  ErrorCode error;
+  watch.assign(fd.get(), error);
+  if (error) return false;
+  fd.release();
+  wait_for_removal();
+  return true;
+}
+
+void UapiServer::Impl::wait_for_removal() {
+  watch.async_read_some(asio::buffer(watch_buffer),
+                        [self = shared_from_this()](ErrorCode error, std::size_t) {
+                          if (error || self->stopped) return;
+                          // Which name it was does not matter: the file itself says.
+                          if (self->listening->still_there()) return self->wait_for_removal();
+                          if (self->on_removed) self->on_removed();
+                        });
+}
+
+UapiServer::UapiServer(asio::io_context& io, ControlSocket socket, ControlTarget& target,
+                       LogSink log, UapiServerOptions options)
+    : impl_(std::make_shared<Impl>(io, std::move(socket), target, std::move(log), options)) {}
+
+UapiServer::~UapiServer() { stop(); }
+
+Status UapiServer::start(std::function<void()> on_removed) {
+  return impl_->start(std::move(on_removed));
+}
+
+void UapiServer::stop() { impl_->stop(); }
+
+std::size_t UapiServer::num_connections() const { return impl_->connections.size(); }
+
+const std::string& UapiServer::path() const { return impl_->path; }
+
+}  // namespace hawser

@@ -1,0 +1,54 @@
+#pragma once
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "base/log_sink.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "ctl/control_socket.h"
+#include "ctl/control_target.h"
+#include "ctl/uapi_request.h"
+
+namespace hawser {
+
+struct UapiServerOptions {
+  // Clients are root's own tools, a few at a time. One more takes the place of whoever has been
+  // silent for longest, so that forgotten connections do not lock an operator out.
+  std::size_t max_connections = 64;
+  // Without progress, while a request is half sent or an answer half read.
+  Duration stall_timeout = std::chrono::seconds(30);
+  // Between requests: a monitor may keep its connection.
+  Duration idle_timeout = std::chrono::minutes(10);
+  UapiLimits limits;
+};
+
+// UapiServer answers the cross-platform UAPI on a listening socket: any number of requests on a
+// connection, in order. Reading and writing are asynchronous, so a client that does not read a long
+// answer delays nobody; while an answer is under way no more is read from its client.
+// Every refusal is one line in the log. Belongs to the io_context's thread.
+class UapiServer {
+ public:
+  // `io` and `target` outlive the server.
+  UapiServer(boost::asio::io_context& io, ControlSocket socket, ControlTarget& target, LogSink log,
+             UapiServerOptions options = {});
+  ~UapiServer();
+  UapiServer(const UapiServer&) = delete;
+  UapiServer& operator=(const UapiServer&) = delete;
+
+  // Accepts from now on. `on_removed` is called once, when the socket's file is gone: whoever
+  // removes it asks the daemon to end.
+  Status start(std::function<void()> on_removed);
+  // Closes everything and removes the socket's file.
+  void stop();
+  std::size_t num_connections() const;
+  const std::string& path() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace hawser
