@@ -40,6 +40,7 @@ class CookieChecker {
   std::array<std::uint8_t, kCookieLen> make_cookie(const CookieSource& source, Instant now,
                                                    RandomSource& random);
 
+  bool has_key_ = false;  // without a public key of our own, no message is meant for us
   std::array<std::uint8_t, kHashLen> mac1_key_{};
   std::array<std::uint8_t, kHashLen> cookie_key_{};
   Secret<kHashLen> secret_;

@@ -26,8 +26,16 @@ inline constexpr Duration kTimestampReservation = std::chrono::minutes(10);
 // A clock more than this ahead of everything known is not believed.
 inline constexpr Duration kImplausibleJump = std::chrono::hours(24 * 366);
 
+// A reservation that could not be kept is tried again after this much time.
+inline constexpr Duration kReservationRetry = std::chrono::minutes(1);
+
 // TimestampGuard hands out the time stamps of one identity: the wall clock, but never less than the
 // last one plus the boot time that passed since, and never less than what an earlier run reserved.
+//
+// A run that has to begin ahead of the wall clock, on an earlier run's reservation, works that lead
+// off: until the wall clock has caught up its stamps advance at 1/16 of boot time (still more than
+// two TAI64N granules in the 5 s between two initiations to one peer), and it reserves as much
+// less. Otherwise each restart would push the stamps ten minutes further ahead for good.
 class TimestampGuard {
  public:
   // `store` may be null (nothing is kept) and outlives the guard.
@@ -39,11 +47,20 @@ class TimestampGuard {
   std::optional<Tai64n> next(const Now& now);
 
  private:
+  struct Issued {
+    WallTime stamp;
+    Instant boot;
+  };
+
+  bool implausible(const Now& now) const;
+  WallTime advance(const Now& now);
+  void reserve_beyond(const WallTime& stamp);
+
   PublicKey identity_;
   TimestampStore* store_;
-  std::optional<WallTime> reserved_;
-  std::optional<WallTime> last_;
-  std::optional<Instant> last_boot_;
+  std::optional<WallTime> reserved_;  // by an earlier run, then by us
+  std::optional<Issued> last_;
+  bool working_off_lead_ = false;
 };
 
 }  // namespace hawser
