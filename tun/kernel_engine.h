@@ -22,10 +22,16 @@ struct EngineParts {
   bool receive = true;  // false: an engine that only sends (the handshake thread's)
 };
 
+// What an engine threw away by itself. Relaxed: any thread may ask.
+struct EngineCounters {
+  std::uint64_t truncated = 0;  // datagrams that did not come whole, or from no IP address
+};
+
 // KernelEngine is an Engine whose UDP sockets can be exchanged.
 class KernelEngine : public Engine {
  public:
   virtual std::string_view name() const = 0;
+  virtual EngineCounters counters() const = 0;
   // Between submit() and wait(), on the engine's thread. The old sockets may be closed when it
   // returns.
   virtual void set_udp_sockets(int udp_v4, int udp_v6) = 0;

@@ -1,0 +1,30 @@
+#include "tun/kernel_engine.h"
+
+#include "tun/epoll_engine.h"
+#include "tun/io_uring_engine.h"
+
+namespace hawser {
+
+std::string_view to_string(EngineKind kind) {
+  switch (kind) {
+    case EngineKind::kAuto:
+      return "auto";
+    case EngineKind::kIoUring:
+      return "io_uring";
+    case EngineKind::kEpoll:
+      return "epoll";
+  }
+  return "unknown";
+}
+
+Result<std::unique_ptr<KernelEngine>> make_kernel_engine(EngineKind kind, const EngineParts& parts,
+                                                         std::string* fallback_reason) {
+  if (fallback_reason != nullptr) fallback_reason->clear();
+  if (kind == EngineKind::kEpoll) return make_epoll_engine(parts);
+  Result<std::unique_ptr<KernelEngine>> engine = make_io_uring_engine(parts);
+  if (engine.ok() || kind == EngineKind::kIoUring) return engine;
+  if (fallback_reason != nullptr) *fallback_reason = engine.error().message;
+  return make_epoll_engine(parts);
+}
+
+}  // namespace hawser
