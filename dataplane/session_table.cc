@@ -13,7 +13,9 @@ alignas(Keypair) constinit char tombstone_place = 0;
 SessionTable::Slots::Slots(std::size_t capacity)
     : mask(capacity - 1), at(std::make_unique<std::atomic<Keypair*>[]>(capacity)) {}
 
-Keypair* SessionTable::tombstone() { return reinterpret_cast<Keypair*>(&tombstone_place); }
+Keypair* SessionTable::tombstone() {
+  return static_cast<Keypair*>(static_cast<void*>(&tombstone_place));
+}
 
 SessionTable::SessionTable(QuiescentDomain& domain)
     : domain_(domain), slots_(new Slots(kMinCapacity)) {}
