@@ -318,6 +318,14 @@ TEST(Handshake, EphemeralAndChainingKeysAreWipedWhenItIsOver) {
   EXPECT_FALSE(contains(pair.b->handshake, response_ephemeral.bytes()));
   ASSERT_EQ(pair.receive(*pair.a, response), HandshakeVerdict::kOk);
   EXPECT_FALSE(contains(pair.a->handshake, ephemeral.bytes()));
+
+  PrivateKey abandoned = make_private(pair.random);
+  random.then(abandoned.bytes());
+  ASSERT_EQ(pair.a->handshake.create_initiation(initiation, pair.a->identity, 12,
+                                                to_tai64n({200, 0}), random),
+            HandshakeVerdict::kOk);
+  pair.a->handshake.clear();
+  EXPECT_FALSE(contains(pair.a->handshake, abandoned.bytes()));
 }
 
 }  // namespace

@@ -40,6 +40,13 @@ TEST(Keypair, NoCounterReachesRejectAfterMessages) {
   EXPECT_FALSE(other.reserve_counters(1, at(seconds(0))));
 }
 
+TEST(Keypair, SendsNoMoreOnceItMayNot) {
+  Keypair keypair(session(true), at(seconds(0)), nullptr);
+  ASSERT_TRUE(keypair.reserve_counters(1, at(seconds(1))));
+  keypair.may_send.store(false);
+  EXPECT_FALSE(keypair.reserve_counters(1, at(seconds(1))));
+}
+
 TEST(Keypair, OnlyTheInitiatorRekeysForAge) {
   Keypair initiator(session(true), at(seconds(0)), nullptr);
   Keypair responder(session(false), at(seconds(0)), nullptr);

@@ -92,6 +92,23 @@ TEST(TimestampGuard, EveryRestartBeginsStrictlyLater) {
   }
 }
 
+TEST(TimestampGuard, RestartIsLaterEvenWhereTheReservationSharesAGranuleWithTheLastStamp) {
+  FakeStore store;
+  Tai64n last{};
+  {
+    TimestampGuard guard(identity(1), &store);
+    ASSERT_TRUE(guard.next(now_at(0, kToday, 0x01800000)));
+    // Just before what was reserved, and in the same 16.8 ms as that.
+    const auto stamp = guard.next(now_at(600, kToday + 600, 0x017fffff));
+    ASSERT_TRUE(stamp);
+    last = *stamp;
+  }
+  TimestampGuard guard(identity(1), &store);
+  const auto first = guard.next(now_at(3, kToday));
+  ASSERT_TRUE(first);
+  EXPECT_GT(*first, last);
+}
+
 TEST(TimestampGuard, ReservesAboutOnceInTenMinutes) {
   FakeStore store;
   TimestampGuard guard(identity(1), &store);
