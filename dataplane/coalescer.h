@@ -1,12 +1,22 @@
 #pragma once
-#include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 
+#include "dataplane/limits.h"
 #include "dataplane/train.h"
 #include "routing/ip_packet.h"
 
 namespace hawser {
+
+// A run's packets behind its first one, over all open runs. What one batch brings at most; when it
+// is used up before the batch is over, all runs are written and it is empty again.
+inline constexpr std::size_t kMaxCoalescedPackets = kMaxTrainsPerBatch * kMaxTrainSegments;
+// Segments in a UDP super-packet: what the kernel's own GRO builds at most (UDP_GRO_CNT_MAX), so
+// what receivers with UDP_GRO are known to take.
+inline constexpr std::uint32_t kMaxUdpSuperSegments = 64;
+// The longest super-packet: what IPv4's length field can say, kept for IPv6 too.
+inline constexpr std::uint32_t kMaxSuperPacketLen = 65535;
 
 // What the TUN device takes in writes; probed by tun/ at start.
 struct TunFeatures {
@@ -30,7 +40,10 @@ struct TunFeatures {
 // One worker's; a run lasts at most one batch.
 class Coalescer {
  public:
-  explicit Coalescer(TunFeatures features) : features_(features) {}
+  explicit Coalescer(TunFeatures features);
+  ~Coalescer();
+  Coalescer(const Coalescer&) = delete;
+  Coalescer& operator=(const Coalescer&) = delete;
 
   // `packet`: one IP packet trimmed to its length, in memory that outlives the batch. Returns how
   // many packets were dropped because `out` had no room (the caller counts them).
@@ -41,10 +54,18 @@ class Coalescer {
   [[nodiscard]] std::uint32_t flush(OutBatch& out);
 
  private:
-  struct Flow;
-  struct FlowStorage;
+  struct Segment;  // a packet, and what its headers say about merging it
+  struct Run;      // of packets that will be written as one
+  struct Storage;  // all runs, and the packets behind the first of each
+
+  static Segment classify(std::span<std::uint8_t> packet, const IpHeader& header);
+  std::uint32_t add_to_run(OutBatch& out, Run& run, const Segment& segment);
+  std::uint32_t open_run(OutBatch& out, const Segment& segment);
+  std::uint32_t write_run(OutBatch& out, Run& run);
+  std::uint32_t write_runs_between_hosts_of(OutBatch& out, const Segment& segment);
+
   TunFeatures features_;
-  // … the implementer completes the private part
+  std::unique_ptr<Storage> storage_;
 };
 
 }  // namespace hawser

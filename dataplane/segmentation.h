@@ -4,8 +4,14 @@
 #include <span>
 
 #include "dataplane/train.h"
+#include "routing/ip_packet.h"
 
 namespace hawser {
+
+// The largest number of segments that one packet may be cut into. 64 bytes of payload each fill the
+// longest packet; Linux' own super-packets stay far below (UDP: 128 segments, TCP: 64 KiB by the
+// MSS). More than that is a gso_size made to turn one read into tens of thousands of packets.
+inline constexpr std::uint32_t kMaxSegmentsPerPacket = 1024;
 
 // Segmenter cuts what a TUN read delivered (TSO / USO super-packet, or a lone packet with or
 // without a checksum left to do) into complete IP packets. Pure; borrows the packet.
@@ -13,6 +19,10 @@ namespace hawser {
 // Each segment gets: its IP length field, IPv4 identification counted up and header checksum; TCP
 // sequence number, FIN and PSH only on the last, CWR only on the first; UDP length; and the
 // transport checksum in full.
+//
+// The offload fields may come from a hostile process on this host: none is believed before it was
+// checked against the packet. IPv6 extension headers are copied to each segment; fragments, and
+// source routes that are not yet at their end, are refused.
 class Segmenter {
  public:
   // nullopt: not an IP packet or offload fields that do not fit it (counted as kTunMalformed).
@@ -30,14 +40,21 @@ class Segmenter {
 
  private:
   Segmenter() = default;
+  static std::optional<Segmenter> begin_lone(std::span<const std::uint8_t> packet,
+                                             const IpHeader& header, const TunOffload& offload);
+  static std::optional<Segmenter> begin_super(std::span<const std::uint8_t> packet,
+                                              const IpHeader& header, const TunOffload& offload);
+  void write_lone(std::uint8_t* out) const;
+  void rewrite_ip(std::uint8_t* out, std::uint32_t i, std::uint32_t len) const;
 
   std::span<const std::uint8_t> packet_;
   TunOffload offload_;
   std::uint32_t num_segments_ = 0;
-  std::uint32_t header_len_ = 0;  // IP and transport header together
-  std::uint32_t ip_header_len_ = 0;
+  std::uint32_t header_len_ = 0;     // IP and transport header together
+  std::uint32_t ip_header_len_ = 0;  // with IPv6 extension headers
   std::uint32_t payload_per_segment_ = 0;
   std::uint32_t last_len_ = 0;
+  std::uint64_t pseudo_sum_ = 0;  // of the pseudo header, its length not added yet
 };
 
 }  // namespace hawser
