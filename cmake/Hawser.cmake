@@ -3,9 +3,9 @@ add_library(hawser_flags INTERFACE)
 target_include_directories(hawser_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(hawser_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
-  -Wcast-align=strict -fno-omit-frame-pointer)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(hawser_flags INTERFACE -Wno-cast-align)
+  -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(hawser_flags INTERFACE -Wcast-align=strict)
 endif()
 if(HAWSER_WERROR)
   target_compile_options(hawser_flags INTERFACE -Werror)
