@@ -1,0 +1,40 @@
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "bench/load/packet_pool.h"
+#include "bench/load/peer_group.h"
+
+namespace hawser::load {
+
+// hawser-load config: print what the controller is to be configured with.
+struct ConfigOptions {
+  std::uint64_t seed = 1;
+  std::size_t pairs = 1;
+  std::uint16_t listen_port = 51820;
+};
+
+// hawser-load run: measure.
+struct RunOptions {
+  std::uint64_t seed = 1;
+  std::size_t pairs = 1;
+  SidePlace a;
+  SidePlace b;
+  PoolShape shape;
+  std::uint32_t window = 0;  // packets; 0: chosen from the size
+  double rate = 0;           // packets a second; 0: window mode
+  double seconds = 0;
+  bool latency = false;
+  pid_t pid = 0;
+  std::string json_path;  // "-": standard output, empty: none
+};
+
+using Options = std::variant<ConfigOptions, RunOptions>;
+
+// Reads the command line; prints help or what is wrong with it, and ends the program, by itself.
+Options parse_options(int argc, char** argv);
+
+}  // namespace hawser::load

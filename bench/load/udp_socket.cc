@@ -1,0 +1,127 @@
+#include "bench/load/udp_socket.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <functional>
+
+#include "base/wire.h"
+
+namespace hawser::load {
+namespace {
+
+// What arrives while the generator is busy sending must fit: the generator may not be the one that
+// loses packets. With one pair all of it is one socket's, with many they share.
+constexpr int kBufferLen = 64 << 20;
+constexpr std::size_t kSpareDescriptors = 64;
+
+Error errno_error(const std::string& what) {
+  return Error{what + ": " + std::strerror(errno), errno};
+}
+
+// Runs `action` inside the named namespace.
+Status in_namespace(const std::string& name, const std::function<Status()>& action) {
+  if (name.empty()) return action();
+  const UniqueFd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  const UniqueFd there(::open(("/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!home || !there) return errno_error("network namespace " + name);
+  if (::setns(there.get(), CLONE_NEWNET) != 0) {
+    return errno_error("cannot enter network namespace " + name + " (root is needed)");
+  }
+  const Status status = action();
+  if (::setns(home.get(), CLONE_NEWNET) != 0) return errno_error("cannot leave " + name);
+  return status;
+}
+
+socklen_t fill_address(sockaddr_storage& out, const Endpoint& remote) {
+  if (remote.address.family == IpFamily::kV4) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(remote.port);
+    std::memcpy(&v4.sin_addr, remote.address.bytes.data(), 4);
+    std::memcpy(&out, &v4, sizeof v4);
+    return sizeof v4;
+  }
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(remote.port);
+  std::memcpy(&v6.sin6_addr, remote.address.bytes.data(), 16);
+  std::memcpy(&out, &v6, sizeof v6);
+  return sizeof v6;
+}
+
+void set_option(int fd, int level, int name, int value) {
+  ::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+Result<UniqueFd> open_one(const Endpoint& remote) {
+  const int family = remote.address.family == IpFamily::kV4 ? AF_INET : AF_INET6;
+  UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return errno_error("socket");
+  set_option(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, kBufferLen);
+  set_option(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, kBufferLen);
+  set_option(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  sockaddr_storage address{};
+  const socklen_t len = fill_address(address, remote);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), len) != 0) {
+    return errno_error("no way to " + remote.to_string());
+  }
+  return fd;
+}
+
+Status allow_descriptors(std::size_t num) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t wanted = num + kSpareDescriptors;
+  if (limit.rlim_cur >= wanted) return {};
+  limit.rlim_cur = wanted;
+  if (limit.rlim_max < wanted) limit.rlim_max = wanted;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return errno_error("too few descriptors allowed");
+  return {};
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(const std::string& text) {
+  const Error bad{"not ADDRESS:PORT: " + text, EINVAL};
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return bad;
+  std::string host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  Endpoint endpoint;
+  const std::optional<IpAddress> address = IpAddress::parse(host);
+  const char* const end = text.data() + text.size();
+  const std::from_chars_result port = std::from_chars(text.data() + colon + 1, end, endpoint.port);
+  if (!address || port.ec != std::errc{} || port.ptr != end || endpoint.port == 0) return bad;
+  endpoint.address = *address;
+  return endpoint;
+}
+
+Result<std::vector<UniqueFd>> open_udp_sockets_in(const std::string& name, std::size_t num,
+                                                  const Endpoint& remote) {
+  std::vector<UniqueFd> sockets;
+  sockets.reserve(num);
+  const Status allowed = allow_descriptors(2 * num);  // both sides
+  if (!allowed) return allowed.error();
+  const Status status = in_namespace(name, [&]() -> Status {
+    while (sockets.size() < num) {
+      Result<UniqueFd> one = open_one(remote);
+      if (!one) return one.error();
+      sockets.push_back(std::move(*one));
+    }
+    return {};
+  });
+  if (!status) return status.error();
+  return sockets;
+}
+
+}  // namespace hawser::load
