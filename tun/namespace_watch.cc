@@ -1,0 +1,201 @@
+#include "tun/namespace_watch.h"
+
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "tun/netlink_attributes.h"
+#include "tun/system_clock.h"
+
+namespace hawser {
+namespace {
+
+constexpr std::uint32_t kGroups =
+    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+constexpr int kDumpTimeShare = 10;
+
+}  // namespace
+
+Status NamespaceWatch::open(const std::string& interface) {
+  if (!interface.empty()) {
+    ifindex_ = if_nametoindex(interface.c_str());
+    if (ifindex_ == 0) return Error{"there is no interface " + interface, ENODEV};
+  }
+  // Listening comes before asking, so that no change falls between.
+  if (Status opened = events_.open(kGroups); !opened) return opened;
+  if (Status opened = requests_.open(0); !opened) return opened;
+  return dump();
+}
+
+Status NamespaceWatch::read() {
+  bool overrun = false;
+  Status status =
+      events_.read_events([this](const nlmsghdr& message) { handle(message); }, overrun);
+  stale_ = stale_ || overrun;
+  return status;
+}
+
+Result<std::optional<Instant>> NamespaceWatch::refresh(Instant now) {
+  if (!stale_) return std::optional<Instant>();
+  if (now < next_dump_) return std::optional<Instant>(next_dump_);
+  if (Status dumped = dump(); !dumped) return dumped.error();
+  return std::optional<Instant>();
+}
+
+Status NamespaceWatch::dump() {
+  const Instant begin = boot_now();
+  const std::set<AddressEntry> old_addresses = std::exchange(addresses_, {});
+  routes_.clear();
+  link_is_up_.clear();
+  const NetlinkSocket::Visit visit = [this](const nlmsghdr& message) {
+    if (message.nlmsg_type == RTM_NEWROUTE) {
+      const std::optional<HostRoute> route = parse_route(message, ifindex_);
+      if (route.has_value()) routes_.load(*route);
+    } else {
+      handle(message);
+    }
+  };
+  for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE}) {
+    if (Status dumped = requests_.dump(type, visit); !dumped) return dumped;
+  }
+  for (const AddressEntry& old : old_addresses) {
+    if (!addresses_.contains(old)) remove_address(old);
+  }
+  if (ifindex_ != 0 && !link_is_up_.contains(ifindex_) && !link_.deleted) {
+    link_.deleted = link_changed_ = true;
+  }
+  stale_ = false;
+  routes_changed_ = true;
+  const Instant end = boot_now();
+  next_dump_ = end + kDumpTimeShare * (end - begin);
+  return {};
+}
+
+void NamespaceWatch::handle(const nlmsghdr& message) {
+  switch (message.nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+      return handle_link(message, message.nlmsg_type == RTM_DELLINK);
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+      return handle_address(message, message.nlmsg_type == RTM_DELADDR);
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE:
+      return handle_route(message, message.nlmsg_type == RTM_DELROUTE);
+    default:
+      return;
+  }
+}
+
+void NamespaceWatch::handle_link(const nlmsghdr& message, bool gone) {
+  if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifinfomsg)) return;
+  const auto* const header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
+  // A bridge tells about its ports in messages of another family, also of those that leave it.
+  if (header->ifi_family != AF_UNSPEC) return;
+  const auto index = static_cast<std::uint32_t>(header->ifi_index);
+  const bool up = !gone && (header->ifi_flags & IFF_UP) != 0;
+  // The IPv4 routes over a link that goes down vanish without a word.
+  const auto known = link_is_up_.find(index);
+  if (known != link_is_up_.end() && known->second && !up) stale_ = true;
+  if (gone) {
+    link_is_up_.erase(index);
+  } else {
+    link_is_up_[index] = up;
+  }
+  if (index != ifindex_) return;
+  LinkState state = link_;
+  state.deleted = gone;
+  state.up = up;
+  for_each_attribute(message, sizeof(ifinfomsg), [&](const nlattr& attribute) {
+    if (mnl_attr_get_type(&attribute) == IFLA_MTU) state.mtu = attribute_u32(attribute);
+  });
+  if (state.deleted == link_.deleted && state.up == link_.up && state.mtu == link_.mtu) return;
+  link_ = state;
+  link_changed_ = true;
+}
+
+std::optional<NamespaceWatch::AddressEntry> NamespaceWatch::parse_address(
+    const nlmsghdr& message) const {
+  if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifaddrmsg)) return std::nullopt;
+  const auto* const header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
+  if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) return std::nullopt;
+  IpAddress address;
+  address.family = header->ifa_family == AF_INET ? IpFamily::kV4 : IpFamily::kV6;
+  bool found = false;
+  bool is_local = false;
+  for_each_attribute(message, sizeof(ifaddrmsg), [&](const nlattr& attribute) {
+    const std::uint16_t type = mnl_attr_get_type(&attribute);
+    // On a point-to-point link IFA_ADDRESS is the other side's.
+    if (type != IFA_LOCAL && (type != IFA_ADDRESS || is_local)) return;
+    if (mnl_attr_get_payload_len(&attribute) != address.size()) return;
+    std::memcpy(address.bytes.data(), mnl_attr_get_payload(&attribute), address.size());
+    found = true;
+    is_local = type == IFA_LOCAL;
+  });
+  if (!found) return std::nullopt;
+  return AddressEntry(address, header->ifa_index, header->ifa_prefixlen);
+}
+
+void NamespaceWatch::handle_address(const nlmsghdr& message, bool gone) {
+  const std::optional<AddressEntry> entry = parse_address(message);
+  if (!entry.has_value()) return;
+  if (!gone) {
+    if (addresses_.insert(*entry).second) routes_changed_ = true;
+    return;
+  }
+  if (addresses_.erase(*entry) == 0) return;
+  routes_changed_ = true;
+  remove_address(*entry);
+  // IPv4 routes that preferred this source vanish with it, on most kernels without a word.
+  if (std::get<IpAddress>(*entry).family == IpFamily::kV4) stale_ = true;
+}
+
+// `entry` is gone; is its address?
+void NamespaceWatch::remove_address(const AddressEntry& entry) {
+  const IpAddress& address = std::get<IpAddress>(entry);
+  const auto next = addresses_.lower_bound(AddressEntry(address, 0, 0));
+  if (next != addresses_.end() && std::get<IpAddress>(*next) == address) return;
+  removed_addresses_.push_back(address);
+}
+
+void NamespaceWatch::handle_route(const nlmsghdr& message, bool gone) {
+  const std::optional<HostRoute> route = parse_route(message, ifindex_);
+  if (!route.has_value()) return;
+  const bool replaces = (message.nlmsg_flags & NLM_F_REPLACE) != 0;
+  const RouteTable::Change change = gone ? routes_.remove(*route) : routes_.add(*route, replaces);
+  if (change == RouteTable::Change::kChanged) routes_changed_ = true;
+  if (change == RouteTable::Change::kUnclear) stale_ = true;
+}
+
+std::optional<LinkState> NamespaceWatch::take_link_change() {
+  if (!std::exchange(link_changed_, false)) return std::nullopt;
+  return link_;
+}
+
+std::vector<IpAddress> NamespaceWatch::take_removed_addresses() {
+  return std::exchange(removed_addresses_, {});
+}
+
+HostRoutes NamespaceWatch::take_routes() {
+  routes_changed_ = false;
+  HostRoutes result;
+  for (const AddressEntry& entry : addresses_) {
+    const IpAddress& address = std::get<IpAddress>(entry);
+    // Equal addresses stand next to each other.
+    if (result.own_addresses.empty() || result.own_addresses.back() != address) {
+      result.own_addresses.push_back(address);
+    }
+  }
+  result.routes = routes_.prefixes();
+  return result;
+}
+
+}  // namespace hawser
