@@ -81,6 +81,7 @@ void declare_options(CLI::App& app, Texts& texts) {
                  "An own address in the network, answered by --no-tun; repeatable")
       ->type_name("ADDR[/LEN]")
       ->delimiter(',')
+      ->allow_extra_args(false)  // the next word is not another address but INTERFACE
       ->envname("HAWSER_ADDRESS");
   add_text(app, "engine", texts.engine, "auto|io_uring|epoll", "How packets are moved [auto]");
   add_text(app, "workers", texts.workers, "N", "Packet threads [one for each usable core]");
