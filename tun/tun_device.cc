@@ -160,9 +160,9 @@ Result<TunDevice> TunDevice::adopt(UniqueFd fd) {
     return errno_error("the descriptor handed over is no TUN queue: TUNGETIFF", errno);
   }
   const int flags = static_cast<unsigned short>(request.ifr_flags);
-  if ((flags & IFF_TUN) == 0 || (flags & IFF_NO_PI) == 0) {
-    return Error{"the descriptor handed over is not a TUN queue opened with IFF_TUN | IFF_NO_PI",
-                 EINVAL};
+  // IFF_NO_PI is reported whether it was asked for or not, so it has to be taken on trust.
+  if ((flags & IFF_TUN) == 0) {
+    return Error{"the descriptor handed over is no TUN queue (IFF_TUN)", EINVAL};
   }
   const int status = fcntl(fd.get(), F_GETFL);
   if (status < 0 || fcntl(fd.get(), F_SETFL, status | O_NONBLOCK) < 0 ||

@@ -23,8 +23,8 @@ class TunDevice {
   // Errors name the remedy: no /dev/net/tun, no permission, name taken.
   static Result<TunDevice> create(const std::string& name, std::size_t num_queues,
                                   std::uint32_t mtu);
-  // Takes over a descriptor that somebody else opened (WG_TUN_FD): one queue, with or without
-  // virtio-net headers as TUNGETIFF tells.
+  // Takes over a descriptor that somebody else opened (WG_TUN_FD), with IFF_NO_PI: one queue, with
+  // or without virtio-net headers as TUNGETIFF tells.
   static Result<TunDevice> adopt(UniqueFd fd);
 
   const std::string& name() const { return name_; }
