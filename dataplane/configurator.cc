@@ -150,6 +150,8 @@ void Configurator::remove_peer(Peer& peer, AllowedIpsEdit& edit) {
   peer.control.allowed_ips.clear();
   handshaker_.clear_peer(peer, DropReason::kStagedExpired);
   handshaker_.forget_timers(peer);
+  // What it dropped stays on record.
+  state_.drops.take_over(peer.drops);
   peer.control.removed = true;
   state_.peers.erase(peer.public_key);
   state_.peers_in_order.erase(peer.control.order);

@@ -87,6 +87,7 @@ void Device::set_up(bool up, const Now&) {
         state.attention.push(*peer, persistent ? kFlushStaged | kSendKeepalive : kFlushStaged);
       } else {
         impl_->handshaker.clear_peer(*peer, DropReason::kInterfaceDown);
+        peer->control.last_handshake_sent.reset();
         impl_->handshaker.reschedule(*peer);
       }
     }

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -84,7 +83,8 @@ struct DeviceState {
   std::uint64_t next_order = 0;
   // Indices of handshakes under way; those of sessions are in the session table.
   std::unordered_map<std::uint32_t, Peer*> pending_indices;
-  std::set<std::pair<std::int64_t, Peer*>> timers;  // by Peer::timer_at
+  // By Peer::timer_at, then PeerControl::order: what fires first does not depend on addresses.
+  std::map<std::pair<std::int64_t, std::uint64_t>, Peer*> timers;
 
   // Removed peers that no worker can reach any more, but that may still be on the attention list:
   // freed by whoever next took that list.
@@ -105,8 +105,10 @@ struct DeviceState {
   }
   void free_peers(const std::vector<Peer*>& dead) {
     for (Peer* peer : dead) {
-      // A worker may have staged packets between the removal and its next quiescent point.
-      peer->staged.clear(staged_pool);
+      // A worker may have staged or dropped packets between the removal and its next quiescent
+      // point.
+      peer->drops.add(DropReason::kStagedExpired, peer->staged.clear(staged_pool));
+      drops.take_over(peer->drops);
       delete peer;
     }
   }

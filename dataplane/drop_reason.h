@@ -51,6 +51,13 @@ class DropCounters {
   std::uint64_t get(DropReason reason) const {
     return counts_[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
   }
+  // Moves all counts of `other` here.
+  void take_over(DropCounters& other) {
+    for (std::size_t i = 0; i < kNumDropReasons; ++i) {
+      counts_[i].fetch_add(other.counts_[i].exchange(0, std::memory_order_relaxed),
+                           std::memory_order_relaxed);
+    }
+  }
 
  private:
   std::array<std::atomic<std::uint64_t>, kNumDropReasons> counts_{};

@@ -68,7 +68,7 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
     if (last_overload_ && now.boot - *last_overload_ >= kUnderLoadHold) under_load_ = false;
     turn.more = state_.handshake_queue.size() > 0 || !state_.attention.empty();
     if (!state_.timers.empty()) {
-      turn.next_deadline = Instant(Duration(state_.timers.begin()->first));
+      turn.next_deadline = Instant(Duration(state_.timers.begin()->first.first));
     }
   }
   // While something waits to be freed, come back; nothing else may wake us.
@@ -335,7 +335,7 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
 void Handshaker::fire_timers(const Now& now, OutBatch& out) {
   const std::int64_t limit = now.boot.time_since_epoch().count();
   // Each round moves the first peer's deadline past now, so this ends.
-  while (!state_.timers.empty() && state_.timers.begin()->first <= limit && out.has_room(8)) {
+  while (!state_.timers.empty() && state_.timers.begin()->first.first <= limit && out.has_room(8)) {
     Peer& peer = *state_.timers.begin()->second;
     fire(peer, now, out);
     reschedule(peer);
@@ -388,12 +388,12 @@ void Handshaker::reschedule(Peer& peer) {
   if (!next) return;
   const std::int64_t at = next->time_since_epoch().count();
   peer.timer_at.store(at);
-  state_.timers.emplace(at, &peer);
+  state_.timers.emplace(std::pair(at, peer.control.order), &peer);
 }
 
 void Handshaker::forget_timers(Peer& peer) {
   const std::int64_t old = peer.timer_at.exchange(Peer::kNoTimer);
-  if (old != Peer::kNoTimer) state_.timers.erase({old, &peer});
+  if (old != Peer::kNoTimer) state_.timers.erase({old, peer.control.order});
 }
 
 void Handshaker::udp_outcome(const UdpSend& send, const UdpOutcome& outcome) {
@@ -406,7 +406,6 @@ void Handshaker::clear_peer(Peer& peer, DropReason staged_reason) {
   state_.retire(peer.sessions.clear());
   forget_pending_index(peer);
   peer.control.handshake.clear();
-  peer.control.last_handshake_sent.reset();
   peer.control.retransmit_at.reset();
   peer.control.initiate_at.reset();
   peer.control.zero_keys_at.reset();

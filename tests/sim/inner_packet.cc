@@ -1,5 +1,6 @@
 #include "tests/sim/inner_packet.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -76,6 +77,34 @@ Packet make_packet(const InnerPacket& inner) {
   if (checksum == 0) checksum = 0xffff;
   store_be16(&udp[6], checksum);
   return packet;
+}
+
+SuperPacket make_super_packet(std::span<const InnerPacket> packets) {
+  const InnerPacket& first = packets.front();
+  const std::size_t payload = first.payload_len * packets.size();
+  SuperPacket joined;
+  joined.bytes = make_ip(first.source, first.destination, kProtocolUdp, kUdpHeaderLen + payload,
+                         first.hop_limit, first.traffic_class, first.dont_fragment);
+  const std::size_t udp_at = joined.bytes.size() - kUdpHeaderLen - payload;
+  std::uint8_t* const udp = joined.bytes.data() + udp_at;
+  const auto udp_len = static_cast<std::uint16_t>(kUdpHeaderLen + payload);
+  store_be16(udp, kSourcePort);
+  store_be16(udp + 2, kDestinationPort);
+  store_be16(udp + 4, udp_len);
+  store_be16(udp + 6, checksum_fold(pseudo_header_sum(first.source, first.destination, kProtocolUdp,
+                                                      udp_len)));
+  std::uint8_t* to = udp + kUdpHeaderLen;
+  for (const InnerPacket& inner : packets) {
+    const Packet one = make_packet(inner);
+    to = std::copy(one.end() - static_cast<std::ptrdiff_t>(first.payload_len), one.end(), to);
+  }
+  joined.offload = {.gso = TunOffload::Gso::kUdp,
+                    .needs_checksum = true,
+                    .header_len = static_cast<std::uint16_t>(udp_at + kUdpHeaderLen),
+                    .segment_payload = static_cast<std::uint16_t>(first.payload_len),
+                    .csum_start = static_cast<std::uint16_t>(udp_at),
+                    .csum_offset = 6};
+  return joined;
 }
 
 std::optional<InnerPacket> read_packet(std::span<const std::uint8_t> packet) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/train.h"
 #include "routing/ip_address.h"
 
 namespace hawser::testing {
@@ -27,6 +28,14 @@ inline constexpr std::size_t kMinInnerPayload = 12;
 
 // With all checksums right.
 Packet make_packet(const InnerPacket& inner);
+
+// The same packets (of one flow, with payloads of one length) as one USO super-packet of a TUN
+// read.
+struct SuperPacket {
+  Packet bytes;
+  TunOffload offload;
+};
+SuperPacket make_super_packet(std::span<const InnerPacket> packets);
 
 // nullopt: not one of ours, or damaged in any byte (checksums, pattern, lengths).
 std::optional<InnerPacket> read_packet(std::span<const std::uint8_t> packet);
