@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -12,12 +13,30 @@ namespace hawser {
 
 namespace {
 
-// Without an unlimited RLIMIT_MEMLOCK, locking future memory would make allocations fail once the
-// limit is reached: rather no lock than that.
+// Can memory beyond RLIMIT_MEMLOCK still be had? Yes with CAP_IPC_LOCK; without it mlockall() may
+// succeed below the limit, and everything that is allocated beyond it then fails.
+bool can_exceed_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return false;
+  if (limit.rlim_cur == RLIM_INFINITY) return true;
+  constexpr std::size_t kMore = 65536;
+  const std::size_t len = static_cast<std::size_t>(limit.rlim_cur) + kMore;
+  void* const probe =
+      ::mmap(nullptr, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (probe == MAP_FAILED) return false;
+  ::munmap(probe, len);
+  return true;
+}
+
 bool lock_memory() {
   const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
-  if (::setrlimit(RLIMIT_MEMLOCK, &unlimited) != 0) return false;
-  return ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+  (void)::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) return false;
+  if (can_exceed_limit()) return true;
+  const int error = errno;
+  ::munlockall();
+  errno = error;
+  return false;
 }
 
 void say(const LogSink& log, LogLevel level, const std::string& what) {

@@ -67,6 +67,10 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::make(const Parts& parts, const L
         EOPNOTSUPP};
   }
   pool->aead_name_ = std::string(aead->name());
+  // It stands beside the name everywhere.
+  if (pool->aead_reason_.starts_with(pool->aead_name_ + ": ")) {
+    pool->aead_reason_.erase(0, pool->aead_name_.size() + 2);
+  }
   const AeadKind aead_kind = aead_kind_of(*aead);
   for (std::size_t i = 0; i < parts.sockets.workers.size(); ++i) {
     if (i > 0) aead = make_aead(aead_kind);
