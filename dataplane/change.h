@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "dataplane/overlay.h"
 #include "noise/keys.h"
 #include "routing/endpoint.h"
 #include "routing/ip_address.h"
@@ -35,7 +36,8 @@ struct DeviceChange {
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> fwmark;
   bool replace_peers = false;
-  std::vector<PeerChange> peers;  // applied in order
+  std::vector<PeerChange> peers;   // applied in order
+  std::optional<Overlay> overlay;  // replaces the present one; names peers by key
 };
 
 }  // namespace hawser

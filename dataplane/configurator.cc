@@ -8,7 +8,7 @@
 
 namespace hawser {
 
-Status Configurator::apply(DeviceChange change, const Now&) {
+Status Configurator::apply(DeviceChange change, const Now& now) {
   if (Status status = check(change); !status) return status;
 
   AllowedIpsEdit edit(state_.allowed_ips);
@@ -18,11 +18,23 @@ Status Configurator::apply(DeviceChange change, const Now&) {
   if (change.replace_peers) replace_peers(change, edit);
   for (PeerChange& peer : change.peers) apply_peer(peer, edit);
   edit.commit();
+  apply_overlay(change, now);
 
   for (Peer* peer : std::exchange(removed_, {})) {
     state_.domain.retire([this, peer] { state_.bury(peer); });
   }
   return {};
+}
+
+// Groups hold peers, so they follow every change of the peers as well.
+void Configurator::apply_overlay(DeviceChange& change, const Now& now) {
+  const bool changed = change.overlay && *change.overlay != state_.overlay_config;
+  if (changed) state_.overlay_config = std::move(*change.overlay);
+  if (!changed && (state_.overlay_config.empty() || change.peers.empty()) && removed_.empty()) {
+    return;
+  }
+  state_.overlay.rebuild(state_.overlay_config, state_.peers);
+  handshaker_.watch_controllers(now);
 }
 
 Status Configurator::check(const DeviceChange& change) const {

@@ -22,6 +22,7 @@ class Configurator {
 
   Status check(const DeviceChange& change) const;
   void replace_peers(DeviceChange& change, AllowedIpsEdit& edit);
+  void apply_overlay(DeviceChange& change, const Now& now);
   void apply_private_key(PrivateKey key, AllowedIpsEdit& edit);
   void apply_peer(PeerChange& change, AllowedIpsEdit& edit);
   void apply_allowed_ips(Peer& peer, const PeerChange& change, AllowedIpsEdit& edit);

@@ -95,6 +95,14 @@ void Device::set_up(bool up, const Now&) {
   state.wake_handshakes();
 }
 
+void Device::say_goodbye() {
+  {
+    const std::lock_guard lock(impl_->state.mutex);
+    impl_->handshaker.ask_for_goodbye();
+  }
+  impl_->state.wake_handshakes();
+}
+
 void Device::forget_sources() {
   const std::lock_guard lock(impl_->state.mutex);
   for (const auto& [order, peer] : impl_->state.peers_in_order) peer->endpoint.forget_source();
@@ -158,6 +166,8 @@ PeerView Device::Impl::view_of(const Peer& peer) const {
   view.allowed_ips.assign(peer.control.allowed_ips.begin(), peer.control.allowed_ips.end());
   view.has_session = peer.sessions.current() != nullptr;
   view.num_staged = peer.staged.size();
+  view.is_controller = peer.is_controller.load();
+  view.reachable = peer.reachable.load();
   view.drops = copy_counts(peer.drops);
   return view;
 }

@@ -76,6 +76,9 @@ class Device {
   // go out, and a keepalive where a persistent keepalive is set.
   void set_up(bool up, const Now& now);
   void set_host_routes(const HostRoutes& routes);
+  // Tells every peer of the overlay that this controller will stop; they turn to another one. What
+  // still comes is forwarded, so the caller lets some time pass before it ends.
+  void say_goodbye();
   // Forget every sticky source (the sockets changed).
   void forget_sources();
   // Forget the sticky sources that use this local address or interface, which is gone.

@@ -16,6 +16,7 @@
 #include "dataplane/fair_mutex.h"
 #include "dataplane/handshake_queue.h"
 #include "dataplane/icmp_limiter.h"
+#include "dataplane/overlay_tables.h"
 #include "dataplane/peer.h"
 #include "dataplane/session_table.h"
 #include "dataplane/staged_queue.h"
@@ -53,6 +54,7 @@ struct DeviceState {
   // --- read by workers without a lock ---
   PrefixMap<Peer> allowed_ips{domain};
   PrefixMap<HostRoute> host_routes{domain};
+  OverlayTables overlay{domain};
   SessionTable sessions{domain};
   StagedPool staged_pool;
   std::atomic<std::uint32_t> mtu{kDefaultMtu};
@@ -81,6 +83,7 @@ struct DeviceState {
   std::unordered_map<PublicKey, Peer*> peers;
   std::map<std::uint64_t, Peer*> peers_in_order;
   std::uint64_t next_order = 0;
+  Overlay overlay_config;
   // Indices of handshakes under way; those of sessions are in the session table.
   std::unordered_map<std::uint32_t, Peer*> pending_indices;
   // By Peer::timer_at, then PeerControl::order: what fires first does not depend on addresses.

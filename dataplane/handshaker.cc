@@ -46,7 +46,8 @@ Handshaker::Handshaker(DeviceState& state, TimestampStore* store)
       counters_(state.new_counters()),
       aead_(make_aead(AeadKind::kBoringSsl)),
       sealer_(state, *aead_, *counters_),
-      rate_limiter_(random_u64(state.random)) {}
+      rate_limiter_(random_u64(state.random)),
+      echo_identifier_(static_cast<std::uint16_t>(state.random.u32())) {}
 
 HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
   reader_.online();
@@ -64,12 +65,17 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
         [&](Peer& peer, std::uint32_t flags) { attend(peer, flags, now, out); });
     state_.free_peers(dead);
     fire_timers(now, out);
+    if (state_.up.load()) watch(now, out);
     (void)sealer_.take_wake();  // what was asked of ourselves shows in `more`
     if (last_overload_ && now.boot - *last_overload_ >= kUnderLoadHold) under_load_ = false;
-    turn.more = state_.handshake_queue.size() > 0 || !state_.attention.empty();
+    turn.more = state_.handshake_queue.size() > 0 || !state_.attention.empty() ||
+                (goodbye_at_ && state_.up.load());
     if (!state_.timers.empty()) {
       turn.next_deadline = Instant(Duration(state_.timers.begin()->first.first));
     }
+  }
+  if (const auto next = liveness_.next(); next && state_.up.load()) {
+    if (!turn.next_deadline || *next < *turn.next_deadline) turn.next_deadline = next;
   }
   // While something waits to be freed, come back; nothing else may wake us.
   const bool waiting = state_.domain.reclaim() > 0;
@@ -325,6 +331,9 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
   if ((flags & kSendKeepalive) != 0) keepalive(peer, now, out);
   if ((flags & kWantHandshake) != 0 && !peer.handshake_pending.load()) {
     initiate(peer, /*is_retry=*/false, now, out);
+  }
+  if ((flags & kGoodbye) != 0 && liveness_.goodbye(peer, now.boot)) {
+    say(LogLevel::kInfo, peer, "this controller is about to stop, using another");
   }
   if ((flags & kGsoRefused) != 0) {
     say(LogLevel::kInfo, peer, "the path refuses segmentation offload; sending single datagrams");

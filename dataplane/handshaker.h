@@ -5,6 +5,7 @@
 
 #include "base/quiescent.h"
 #include "dataplane/device_state.h"
+#include "dataplane/liveness.h"
 #include "dataplane/train_sealer.h"
 #include "noise/aead.h"
 #include "noise/cookie.h"
@@ -26,6 +27,10 @@ class Handshaker : public SendObserver {
   void identity_changed();
   // Sessions, handshake and timers of a peer are gone at once; the peer stays.
   void clear_peer(Peer& peer, DropReason staged_reason);
+  // The overlay or the peers changed.
+  void watch_controllers(const Now& now);
+  // With the next turns, every peer that has a session is told that we stop.
+  void ask_for_goodbye() { goodbye_at_ = 0; }
   // A due time of the peer may have changed.
   void reschedule(Peer& peer);
   void forget_timers(Peer& peer);
@@ -54,6 +59,11 @@ class Handshaker : public SendObserver {
   void give_up(Peer& peer, const Now& now);
   void keepalive(Peer& peer, const Now& now, OutBatch& out);
 
+  void watch(const Now& now, OutBatch& out);
+  void send_echo(Peer& peer, const OverlayController& controller, std::uint16_t sequence,
+                 const Now& now, OutBatch& out);
+  void send_goodbyes(const Now& now, OutBatch& out);
+
   Keypair* make_keypair(Peer& peer, const Now& now);
   void session_derived(Peer& peer, const Now& now);
   void handshake_complete(Peer& peer, const Now& now);
@@ -77,6 +87,9 @@ class Handshaker : public SendObserver {
   RateLimiter rate_limiter_;
   std::optional<TimestampGuard> timestamps_;
   bool clock_refused_ = false;
+  Liveness liveness_;
+  std::uint16_t echo_identifier_;
+  std::optional<std::size_t> goodbye_at_;  // the next to be told
   std::optional<Instant> last_overload_;
   std::atomic<bool> under_load_{false};
   std::atomic<std::uint64_t> completed_{0};

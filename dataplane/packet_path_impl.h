@@ -38,8 +38,10 @@ class Router {
   Router(DeviceState& state, TrainSealer& sealer, PathCounters& counters)
       : state_(state), sealer_(sealer), counters_(counters) {}
 
-  // For a packet that came from a peer.
-  Decision decide(const IpAddress& destination) const;
+  // For a packet that came from the peer `from`.
+  Decision decide(const IpAddress& destination, const Peer& from, Instant now) const;
+  // For a packet of our own, out of TUN. Null: no route.
+  Peer* peer_for(const IpAddress& destination, Instant now) const;
   bool is_own(const IpAddress& address) const;
 
   // Answers `offending` with an ICMP error, if one may be sent: to the peer it came from, or
@@ -48,6 +50,11 @@ class Router {
                   Peer* from, const Now& now, OutBatch& out);
 
  private:
+  struct PeerRoute {
+    Peer* peer = nullptr;
+    unsigned length = 0;
+  };
+  PeerRoute peer_route(const IpAddress& destination, const Peer* from, Instant now) const;
   std::optional<IpAddress> error_source(IpFamily family) const;
 
   DeviceState& state_;
@@ -125,7 +132,7 @@ class Receiver {
 
   // The last answers within one run: packets of a train mostly agree.
   std::optional<IpAddress> last_source_;
-  Peer* last_source_owner_ = nullptr;
+  bool last_source_allowed_ = false;
   std::optional<IpAddress> last_destination_;
   Router::Decision last_decision_;
 };

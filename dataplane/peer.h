@@ -76,6 +76,7 @@ enum AttentionFlag : std::uint32_t {
   kSessionConfirmed = 8,
   kSendKeepalive = 16,
   kGsoRefused = 32,
+  kGoodbye = 64,
 };
 
 // What only the handshake thread and control threads touch, under the device's lock.
@@ -118,6 +119,10 @@ class Peer {
   std::atomic<bool> gso_refused{false};
   // A handshake is under way: no need to ask for another.
   std::atomic<bool> handshake_pending{false};
+
+  // A controller of the overlay, and whether the watch finds it reachable (dataplane/liveness.h).
+  std::atomic<bool> is_controller{false};
+  std::atomic<bool> reachable{true};
 
   // When the handshake thread will look at this peer's timers by itself (nanoseconds of Instant).
   static constexpr std::int64_t kNoTimer = std::numeric_limits<std::int64_t>::max();

@@ -3,6 +3,7 @@
 #include "base/wire.h"
 #include "dataplane/packet_path_impl.h"
 #include "noise/messages.h"
+#include "routing/icmp_request.h"
 
 namespace hawser {
 
@@ -151,9 +152,11 @@ void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num,
 bool Receiver::source_allowed(const OpenedPacket& packet) {
   if (last_source_ != packet.header.source) {
     last_source_ = packet.header.source;
-    last_source_owner_ = state_.allowed_ips.lookup(packet.header.source).value;
+    last_source_allowed_ =
+        state_.allowed_ips.lookup(packet.header.source).value == packet.from ||
+        (state_.overlay.in_use() && state_.overlay.accepts(packet.header.source, *packet.from));
   }
-  return last_source_owner_ == packet.from;
+  return last_source_allowed_;
 }
 
 void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out) {
@@ -164,10 +167,15 @@ void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out
   }
   if (last_destination_ != packet.header.destination) {
     last_destination_ = packet.header.destination;
-    last_decision_ = router_.decide(packet.header.destination);
+    last_decision_ = router_.decide(packet.header.destination, *packet.from, now.boot);
   }
   switch (last_decision_.where) {
     case Router::Where::kLocal:
+      if (packet.from->is_controller.load(std::memory_order_relaxed) &&
+          is_goodbye(packet.packet(), packet.header)) {
+        sealer_.ask_attention(*packet.from, kGoodbye);
+        return;
+      }
       deliver_local(packet, now, out);
       return;
     case Router::Where::kPeer:

@@ -21,7 +21,25 @@ bool Router::is_own(const IpAddress& address) const {
   return match.value != nullptr && match.value->own_address;
 }
 
-Router::Decision Router::decide(const IpAddress& destination) const {
+// The overlay's routes and the allowed IPs together: the longer prefix, and the overlay's where
+// both are equally long.
+Router::PeerRoute Router::peer_route(const IpAddress& destination, const Peer* from,
+                                     Instant now) const {
+  const auto allowed = state_.allowed_ips.lookup(destination);
+  if (state_.overlay.in_use()) {
+    const auto choice = state_.overlay.choose(destination, from, now);
+    if (choice.peer != nullptr && choice.length >= allowed.length) {
+      return {choice.peer, choice.length};
+    }
+  }
+  return {allowed.value, allowed.length};
+}
+
+Peer* Router::peer_for(const IpAddress& destination, Instant now) const {
+  return peer_route(destination, nullptr, now).peer;
+}
+
+Router::Decision Router::decide(const IpAddress& destination, const Peer& from, Instant now) const {
   const bool has_tun = state_.options.has_tun;
   if (state_.options.forward == ForwardMode::kKernel && has_tun) return {Where::kLocal, nullptr};
 
@@ -30,11 +48,11 @@ Router::Decision Router::decide(const IpAddress& destination) const {
   if (stays_on_link(destination)) return {has_tun ? Where::kLocal : Where::kNotForUs, nullptr};
   if (state_.options.forward == ForwardMode::kNone) return {Where::kNotForUs, nullptr};
 
-  const auto allowed = state_.allowed_ips.lookup(destination);
+  const PeerRoute route = peer_route(destination, &from, now);
   // The longer prefix wins; of equal ones the allowed IPs, or a peer's default route would lose
   // against the host's own.
-  const bool host_is_longer = host.value != nullptr && host.length > allowed.length;
-  if (allowed.value != nullptr && !host_is_longer) return {Where::kPeer, allowed.value};
+  const bool host_is_longer = host.value != nullptr && host.length > route.length;
+  if (route.peer != nullptr && !host_is_longer) return {Where::kPeer, route.peer};
   return {has_tun ? Where::kLocal : Where::kNoRoute, nullptr};
 }
 

@@ -24,7 +24,7 @@ void Sender::send_packet(const TunPacket& packet, const Now& now, OutBatch& out)
     state_.drops.add(DropReason::kInterfaceDown, num);
     return;
   }
-  Peer* const peer = state_.allowed_ips.lookup(header->destination).value;
+  Peer* const peer = router_.peer_for(header->destination, now.boot);
   if (peer == nullptr) {
     refuse(packet, *header, num, DropReason::kNoRoute, nullptr, IcmpError::kNoRoute, now, out);
     return;

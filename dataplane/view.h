@@ -26,6 +26,8 @@ struct PeerView {
   std::vector<Prefix> allowed_ips;
   bool has_session = false;  // a keypair that can send
   std::uint32_t num_staged = 0;
+  bool is_controller = false;  // of the overlay
+  bool reachable = true;       // as the watch of controllers finds it
   DropCounts drops{};
 };
 

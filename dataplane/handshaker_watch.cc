@@ -1,0 +1,77 @@
+// The handshake thread's watch over the controllers of an overlay.
+#include <cstring>
+
+#include "dataplane/handshaker.h"
+#include "routing/icmp_request.h"
+
+namespace hawser {
+namespace {
+
+// A small packet of our own for `peer`; the caller has written it behind the header's room.
+SealItem own_item(std::uint8_t* datagram, std::size_t packet_len, std::uint32_t mtu) {
+  SealItem item{.datagram = datagram, .packet_len = static_cast<std::uint32_t>(packet_len)};
+  item.plain_len = padded_len(item.packet_len, mtu);
+  std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
+  return item;
+}
+
+constexpr std::size_t kItemRoom = kMaxIcmpRequestLen + kPaddingMultiple + kTransportOverhead;
+
+}  // namespace
+
+void Handshaker::watch_controllers(const Now& now) {
+  liveness_.watch(state_.overlay_config.controllers, state_.peers, now.boot);
+}
+
+void Handshaker::watch(const Now& now, OutBatch& out) {
+  if (goodbye_at_) send_goodbyes(now, out);
+  liveness_.run(now.boot, [&](const Liveness::Verdict& verdict) {
+    Peer& peer = *verdict.peer;
+    if (verdict.died) say(LogLevel::kWarning, peer, "this controller does not answer any more");
+    if (verdict.revived) say(LogLevel::kInfo, peer, "this controller answers again");
+    if (verdict.send_echo != nullptr) {
+      send_echo(peer, *verdict.send_echo, verdict.sequence, now, out);
+    }
+  });
+}
+
+void Handshaker::send_echo(Peer& peer, const OverlayController& controller, std::uint16_t sequence,
+                           const Now& now, OutBatch& out) {
+  const Keypair* const keypair = peer.sessions.current();
+  const bool has_session = keypair != nullptr && !keypair->expired(now.boot);
+  // A controller that does not answer may have forgotten our session.
+  if ((!has_session || !peer.reachable.load()) && !peer.handshake_pending.load()) {
+    initiate(peer, /*is_retry=*/false, now, out);
+    reschedule(peer);
+  }
+  if (!has_session) return;  // an echo that waits for a session would say nothing
+  std::uint8_t* const datagram = out.has_room(1) ? out.allocate(kItemRoom) : nullptr;
+  if (datagram == nullptr) return;
+  const std::size_t len = write_echo_request(
+      {datagram + sizeof(TransportHeader), kMaxIcmpRequestLen}, controller.own_address,
+      controller.controller_address, echo_identifier_, sequence);
+  const SealItem item = own_item(datagram, len, state_.mtu.load());
+  sealer_.dispatch(peer, {&item, 1}, now, out);
+  reschedule(peer);
+}
+
+// As many as the batch takes; the rest follows with the next turn.
+void Handshaker::send_goodbyes(const Now& now, OutBatch& out) {
+  const auto& goodbyes = state_.overlay_config.goodbyes;
+  for (; *goodbye_at_ < goodbyes.size(); ++*goodbye_at_) {
+    const OverlayGoodbye& goodbye = goodbyes[*goodbye_at_];
+    const auto found = state_.peers.find(goodbye.key);
+    if (found == state_.peers.end()) continue;
+    const Keypair* const keypair = found->second->sessions.current();
+    if (keypair == nullptr || keypair->expired(now.boot)) continue;
+    std::uint8_t* const datagram = out.has_room(1) ? out.allocate(kItemRoom) : nullptr;
+    if (datagram == nullptr) return;
+    const std::size_t len = write_goodbye({datagram + sizeof(TransportHeader), kMaxIcmpRequestLen},
+                                          goodbye.own_address, goodbye.peer_address);
+    const SealItem item = own_item(datagram, len, state_.mtu.load());
+    sealer_.dispatch(*found->second, {&item, 1}, now, out);
+  }
+  goodbye_at_.reset();
+}
+
+}  // namespace hawser

@@ -1,0 +1,74 @@
+#pragma once
+// Watching controllers (failover): an ICMP echo inside the tunnel to each controller's own address
+// each second. Any authenticated data that comes from it counts as an answer, so stock hosts can be
+// watched as well.
+#include <optional>
+#include <vector>
+
+#include "base/time.h"
+#include "dataplane/overlay.h"
+#include "dataplane/overlay_tables.h"
+#include "dataplane/peer.h"
+
+namespace hawser {
+
+inline constexpr Duration kEchoInterval = std::chrono::seconds(1);
+// An echo that has no answer by then is lost; one that comes later, but before the next is sent,
+// still clears the count. With three lost a controller is dead 2.4 to 3.4 s after its last answer.
+inline constexpr Duration kEchoTimeout = std::chrono::milliseconds(400);
+inline constexpr unsigned kEchoesUntilDead = 3;
+inline constexpr unsigned kAnswersUntilAlive = 2;
+// After a goodbye the controller still forwards and answers for a while. It is not believed alive
+// again before that is over.
+inline constexpr Duration kGoodbyeHold = std::chrono::seconds(5);
+
+// Liveness decides for each watched controller whether it is reachable, and writes
+// Peer::reachable. Under the device's lock.
+class Liveness {
+ public:
+  struct Verdict {
+    Peer* peer = nullptr;
+    const OverlayController* send_echo = nullptr;  // an echo request is due
+    std::uint16_t sequence = 0;
+    bool died = false;
+    bool revived = false;
+  };
+
+  // Peers that stay watched keep their state.
+  void watch(const std::vector<OverlayController>& controllers,
+             const OverlayTables::PeersByKey& peers, Instant now);
+
+  // Calls visit(Verdict) for each controller that something is due for.
+  template <class Visit>
+  void run(Instant now, Visit visit) {
+    for (Watch& watch : watches_) {
+      const Verdict verdict = step(watch, now);
+      if (verdict.send_echo != nullptr || verdict.died || verdict.revived) visit(verdict);
+    }
+  }
+  std::optional<Instant> next() const;
+
+  // The controller said that it will stop: dead at once. True if it was alive.
+  bool goodbye(Peer& peer, Instant now);
+
+ private:
+  struct Watch {
+    OverlayController controller;
+    Peer* peer = nullptr;
+    Instant next_echo;
+    std::optional<Instant> sent;      // the last echo, until it is judged
+    std::optional<Instant> previous;  // when the last echo was sent, judged or not
+    std::optional<Instant> distrusted_until;
+    unsigned num_lost = 0;
+    unsigned num_answered = 0;
+    std::uint16_t sequence = 0;
+  };
+
+  static Verdict step(Watch& watch, Instant now);
+  static void answered(Watch& watch, Instant now, Verdict& verdict);
+  static bool heard_since(const Watch& watch, Instant since);
+
+  std::vector<Watch> watches_;
+};
+
+}  // namespace hawser
