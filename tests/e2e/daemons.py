@@ -35,8 +35,8 @@ class Uapi:
 
     def __init__(self, path: Path, timeout: float = 20):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(str(path))  # waits while the backlog is full
         self.socket.settimeout(timeout)
-        self.socket.connect(str(path))
 
     def __enter__(self) -> "Uapi":
         return self

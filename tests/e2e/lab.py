@@ -119,6 +119,9 @@ class Process:
     def end(self, seconds: float = 5) -> None:
         """Asks, then insists."""
         self.signal(signal.SIGTERM)
+        self.wait_or_kill(seconds)
+
+    def wait_or_kill(self, seconds: float = 5) -> None:
         try:
             self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -250,7 +253,7 @@ class Lab:
         for process in running:
             process.signal(signal.SIGTERM)
         for process in running:
-            process.end()
+            process.wait_or_kill()
         complaints = [f"{process.name} ended with {process.popen.returncode}:\n"
                       f"{process.output()[-4000:]}" for process in running
                       if process.must_end_well and process.popen.returncode != 0]

@@ -90,11 +90,11 @@ def test_a_taken_name_is_refused(namespace, engine, daemon):
     refused(done, daemon.interface)
     daemon.wg("show")  # the one that has it goes on
 
-    dummy = namespace.lab.tunnel_name()
-    namespace.ip("link", "add", dummy, "type", "dummy")
-    refused(try_start(namespace, f"--engine={engine}", dummy), dummy)
-    assert namespace.link_exists(dummy)
-    namespace.ip("link", "delete", dummy)
+    bridge = namespace.lab.tunnel_name()
+    namespace.ip("link", "add", bridge, "type", "bridge")
+    refused(try_start(namespace, f"--engine={engine}", bridge), bridge)
+    assert namespace.link_exists(bridge)
+    namespace.ip("link", "delete", bridge)
 
 
 @pytest.mark.hawser_only
@@ -127,8 +127,8 @@ def test_a_wrong_value_in_the_environment_is_named(namespace):
 
 @pytest.mark.hawser_only
 @pytest.mark.parametrize("mode, text, words", [
-    (0o644, None, ("0600",)),
-    (0o640, None, ("0600",)),
+    (0o644, None, ("chmod 600",)),
+    (0o640, None, ("chmod 600",)),
     (0o600, "not a key\n", ("key",)),
     (0o600, "AAAA", ("key",)),
     (0o600, "", ("key",)),

@@ -52,12 +52,21 @@ def test_syncconf_every_50_ms_loses_no_packet(relay):
 
 
 @pytest.mark.hawser_only
-def test_syncconf_without_a_port_keeps_the_port_and_every_packet(relay):
-    config = "\n".join(line for line in config_of(relay).splitlines() if "ListenPort" not in line)
-    with relayed_probe(relay) as probe:
-        sync_often(relay, config)
+def test_syncconf_without_a_port_keeps_a_port_taken_at_random(lab, engine):
+    """wg then sends listen_port=0, which is what the daemon has already been told."""
+    ours, theirs = hosts.pair(lab, engine)
+    hosts.connect(ours, theirs)
+    ours.wg("set", "listen-port", 0)
+    traffic.reaches(ours.namespace, theirs.inner4)
+    port = ours.wg("show", "listen-port")
+    config = hosts.wg_config(ours, [(theirs.public_key, theirs.allowed_only(), theirs.endpoint())])
+    path = lab.dir / "sync.conf"
+    path.write_text(config.replace(f"ListenPort = {ours.port}\n", ""))
+    with traffic.Probe(ours.namespace, theirs.namespace, theirs.inner4) as probe:
+        for _ in range(10):
+            ours.wg("syncconf", path)
     probe.nothing_lost()
-    assert relay.hub.wg("show", "listen-port").strip() == str(relay.hub.port)
+    assert ours.wg("show", "listen-port") == port
 
 
 def extra_peers(count: int) -> list:

@@ -6,6 +6,7 @@ import pytest
 
 import hosts
 import traffic
+from lab import run
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,13 @@ def test_the_hop_limit_is_decremented_by_one(direct):
 def test_no_route_is_answered_with_unreachable(direct):
     first = direct.leaves[0]
     traffic.reaches(first.namespace, direct.hub.inner4)
-    for address, hub_address in (("10.9.0.99", direct.hub.inner4), ("fd09::99", direct.hub.inner6)):
+    hub4, hub6 = direct.hub.inner
+    for address in ("10.99.0.1", "fd99::1"):
+        first.namespace.ip("route", "replace", address, "dev", first.interface)
+    first.wg("set", "peer", direct.hub.public_key, "allowed-ips", "0.0.0.0/0,::/0")
+    # Out of the network, and in it but nobody's.
+    for address, hub_address in (("10.99.0.1", hub4), ("fd99::1", hub6), ("10.9.0.99", hub4),
+                                 ("fd09::99", hub6)):
         text = first_hop_answer(first.namespace, address, 64)
         assert f"From {hub_address}" in text, text
         assert "nreachable" in text or "No route" in text or "no route" in text, text
@@ -194,7 +201,7 @@ def test_no_tun_relays_and_answers_echo_without_any_privilege(lab, engine):
         switch.plug(host.namespace, "eth0", *host.outer_addresses())
     folder = lab.dir / "control"
     folder.mkdir()
-    hosts.run("chown", "nobody:nogroup", folder)
+    run("chown", "nobody:nogroup", folder)
     hub.run_hawserd(engine, "--no-tun", f"--address={hub.inner4}", f"--address={hub.inner6}",
                     f"--control-dir={folder}", socket_dir=folder,
                     env={"HAWSER_STATE_DIR": str(folder / "state")},

@@ -101,7 +101,7 @@ def test_congestion_on_the_path_is_handed_to_the_inner_packet(headers_pair):
     hosts.connect(ours, theirs)
     traffic.reaches(theirs.namespace, ours.inner4)
     theirs.namespace.nft("""
-        table inet mark {
+        table inet congestion {
           chain out { type filter hook output priority -300; udp dport 51820 ip ecn set ce; }
         }""")
     try:
@@ -114,7 +114,7 @@ def test_congestion_on_the_path_is_handed_to_the_inner_packet(headers_pair):
             hosts.wait_until(lambda: len([packet for packet in capture.packets()
                                           if packet.destination in ours.inner]) >= 24, 5, "all seen")
     finally:
-        run("ip", "netns", "exec", theirs.namespace.name, "nft", "delete", "table", "inet", "mark")
+        run("ip", "netns", "exec", theirs.namespace.name, "nft", "delete", "table", "inet", "congestion")
     arrived = [packet for packet in capture.packets() if packet.destination in ours.inner]
     for inner, expected in ((NOT_ECT, NOT_ECT), (ECT1, CE), (ECT0, CE), (CE, CE)):
         seen = {packet.ecn for packet in arrived if packet.dscp_bits == (inner + 1) << 4}
