@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/coalescer.h"
+#include "routing/checksum.h"
 #include "transport_packets.h"
 
 namespace hawser {
@@ -236,10 +237,19 @@ TEST_F(CoalescerTest, HeadersThatDifferAreNotMerged) {
       flow_label[3] = 1;
       EXPECT_EQ(runs_of({first, flow_label}), (Runs{1, 1}));
     }
-    Bytes reserved_bit = test::transport_packet(spec, payload);
-    reserved_bit[spec.ip_header_len() + 12] |= 1;  // accurate ECN
-    EXPECT_EQ(runs_of({first, reserved_bit}), (Runs{1, 1}));
   }
+}
+
+TEST_F(CoalescerTest, ReservedFlagsAreNotMerged) {
+  // Accurate ECN's bit, of which segmentation would not know what becomes of it.
+  std::vector<Bytes> packets = equal_packets(FlowSpec{}, 2, 100);
+  for (Bytes& packet : packets) {
+    const std::uint16_t before = load_be16(&packet[32]);
+    packet[32] |= 1;
+    store_be16(&packet[36],
+               checksum_adjust(load_be16(&packet[36]), before, load_be16(&packet[32])));
+  }
+  EXPECT_EQ(runs_of(packets), (Runs{1, 1}));
 }
 
 TEST_F(CoalescerTest, IdentificationCountsOnlyWithoutDontFragment) {
@@ -294,6 +304,15 @@ TEST_F(CoalescerTest, UdpWithoutChecksumGoesAlone) {
   std::vector<Bytes> packets = equal_packets(udp_flow(), 2, 100);
   for (Bytes& packet : packets) store_be16(&packet[26], 0);
   EXPECT_EQ(runs_of(packets), (Runs{1, 1}));
+
+  // Also where the sum would be right: its zero is written as ones.
+  Bytes payload(2);
+  store_be16(payload.data(), load_be16(&test::transport_packet(udp_flow(), payload)[26]));
+  Bytes packet = test::transport_packet(udp_flow(), payload);
+  ASSERT_EQ(load_be16(&packet[26]), 0xffff);
+  EXPECT_EQ(runs_of({packet, packet}), Runs{2});
+  store_be16(&packet[26], 0);
+  EXPECT_EQ(runs_of({packet, packet}), (Runs{1, 1}));
 }
 
 TEST_F(CoalescerTest, UdpLengthMustBeThePackets) {

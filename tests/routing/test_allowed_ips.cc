@@ -10,6 +10,7 @@
 #include "base/quiescent.h"
 #include "packets.h"
 #include "routing/allowed_ips.h"
+#include "routing/trie_node.h"
 
 namespace hawser {
 namespace {
@@ -336,6 +337,48 @@ TEST_F(AllowedIps, AgreesWithANaiveTableThroughAllChanges) {
   rest.commit();
   EXPECT_EQ(table_.size(), 0U);
   EXPECT_EQ(lookup("10.0.0.1"), nullptr);
+}
+
+template <class Key>
+std::size_t count_nodes(const void* link) {
+  const trie::Node<Key>* const node = trie::as_node<Key>(link);
+  if (node == nullptr) return 0;
+  std::size_t num = 1;
+  for (unsigned i = 0; i < trie::popcount(node->children); ++i) {
+    num += count_nodes<Key>(node->slots()[i]);
+  }
+  return num;
+}
+
+TEST(TrieNodes, OnlyAsManyAreLeftAsTheRemainingPrefixesNeed) {
+  using Key = trie::KeyV6;
+  test::Random random(23);
+  int owner = 0;
+  void* root = nullptr;
+  std::vector<void*> replaced;
+  std::map<std::pair<Key, unsigned>, bool> present;
+  for (std::uint64_t edit = 1; edit <= 400; ++edit) {
+    trie::Editor<Key> editor(edit, root, replaced);
+    for (unsigned i = 0; i < 20; ++i) {
+      const unsigned length = static_cast<unsigned>(random() % 129);
+      Key key = Key{random() & 0x8100000000000081} << 64 | (random() & 0x81);
+      if (length < 128) key &= ~trie::low_mask<Key>(length);
+      if (random() % 5 < 2 + edit % 2) {
+        editor.insert(key, length, &owner);
+        present[{key, length}] = true;
+      } else {
+        editor.remove(key, length);
+        present.erase({key, length});
+      }
+    }
+    void* fresh = nullptr;
+    trie::Editor<Key> builder(edit, fresh, replaced);
+    for (const auto& [at, unused] : present) builder.insert(at.first, at.second, &owner);
+    ASSERT_EQ(count_nodes<Key>(root), count_nodes<Key>(fresh));
+    trie::free_all<Key>(fresh);
+    for (void* node : std::exchange(replaced, {})) trie::free_node(node);
+  }
+  trie::free_all<Key>(root);
 }
 
 TEST_F(AllowedIps, ReadersAlwaysSeeACommittedTable) {
