@@ -84,7 +84,7 @@ struct Coalescer::Run {
   std::uint32_t tail = 0;
 
   std::uint32_t max_segments() const {
-    return first.is_tcp ? static_cast<std::uint32_t>(kMaxSlicesPerWrite) : kMaxUdpSuperSegments;
+    return first.is_tcp ? kMaxTcpSuperSegments : kMaxUdpSuperSegments;
   }
   bool continues_with(const Segment& segment) const;
   void rewrite_headers();

@@ -12,6 +12,8 @@ namespace hawser {
 // A run's packets behind its first one, over all open runs. What one batch brings at most; when it
 // is used up before the batch is over, all runs are written and it is empty again.
 inline constexpr std::size_t kMaxCoalescedPackets = kMaxTrainsPerBatch * kMaxTrainSegments;
+// Segments in a TCP super-packet: one slice each, and one is left for the virtio-net header.
+inline constexpr std::uint32_t kMaxTcpSuperSegments = kMaxSlicesPerWrite - 1;
 // Segments in a UDP super-packet: what the kernel's own GRO builds at most (UDP_GRO_CNT_MAX), so
 // what receivers with UDP_GRO are known to take.
 inline constexpr std::uint32_t kMaxUdpSuperSegments = 64;

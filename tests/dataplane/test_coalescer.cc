@@ -112,7 +112,7 @@ TEST_F(CoalescerTest, MakesTheSuperPacketThatSegmentationCutsIntoTheSamePackets)
     if (random() % 2 == 0) spec.flags |= 0x08;
     const std::uint16_t segment_payload = static_cast<std::uint16_t>(1 + random() % 1400);
     const std::size_t max_segments =
-        std::min<std::size_t>(spec.is_tcp ? 1024 : kMaxUdpSuperSegments,
+        std::min<std::size_t>(spec.is_tcp ? kMaxTcpSuperSegments : kMaxUdpSuperSegments,
                               (kMaxSuperPacketLen - spec.header_len()) / segment_payload);
     const std::size_t num = 2 + random() % (max_segments - 1);
     const std::size_t len = num * segment_payload - random() % segment_payload;
@@ -389,8 +389,8 @@ TEST_F(CoalescerTest, SuperPacketsStayBelowTheLengthField) {
 }
 
 TEST_F(CoalescerTest, RunsHaveBoundedSlices) {
-  const std::vector<Bytes> tcp = equal_packets(FlowSpec{}, kMaxSlicesPerWrite + 5, 8);
-  EXPECT_EQ(runs_of(tcp), (Runs{kMaxSlicesPerWrite, 5}));
+  const std::vector<Bytes> tcp = equal_packets(FlowSpec{}, kMaxTcpSuperSegments + 5, 8);
+  EXPECT_EQ(runs_of(tcp), (Runs{kMaxTcpSuperSegments, 5}));
   const std::vector<Bytes> udp = equal_packets(udp_flow(), kMaxUdpSuperSegments + 5, 8);
   EXPECT_EQ(runs_of(udp), (Runs{kMaxUdpSuperSegments, 5}));
 }
