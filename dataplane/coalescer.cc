@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <numeric>
 
 #include "base/wire.h"
 #include "routing/checksum.h"
@@ -105,9 +106,7 @@ struct Coalescer::Storage {
   std::array<Follower, kMaxCoalescedPackets> followers;
   std::uint32_t num_followers = 0;
 
-  Storage() {
-    for (std::uint8_t i = 0; i < order.size(); ++i) order[i] = i;
-  }
+  Storage() { std::iota(order.begin(), order.end(), std::uint8_t{0}); }
   Run& open_at(std::uint32_t i) { return runs[order[i]]; }
   Run* find(const Segment& segment);
   void append(Run& run, const Segment& segment);
