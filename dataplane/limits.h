@@ -20,7 +20,10 @@ inline constexpr std::size_t kMaxTrainsPerBatch = 64;
 inline constexpr std::size_t kMaxTunPacketsPerBatch = 32;
 // Room for sealing what TUN delivered in one batch (each at most 64 KiB, plus headers and 32 bytes
 // for each segment), for a full queue of staged packets, and for the ICMP errors of a batch.
-inline constexpr std::size_t kOutArenaLen = kMaxTunPacketsPerBatch * (65536 + 16384) + 512 * 1024;
+inline constexpr std::size_t kTunPacketRoom = 65536 + 16384;
+inline constexpr std::size_t kOutArenaSlack = 524288;
+inline constexpr std::size_t kOutArenaLen =
+    kMaxTunPacketsPerBatch * kTunPacketRoom + kOutArenaSlack;
 inline constexpr std::size_t kMaxSlicesPerBatch = 16384;
 inline constexpr std::size_t kMaxSendsPerBatch = 4096;
 // writev(2) and sendmsg(2) take at most UIO_MAXIOV (1024) slices.
@@ -40,7 +43,7 @@ inline constexpr Duration kUnderLoadHold = std::chrono::seconds(1);
 // Messages handled in one turn of the handshake thread, so that timers are not late.
 inline constexpr std::size_t kHandshakesPerTurn = 128;
 
-// ICMP errors that we originate: 1,000/s with bursts of 100 for the whole device, as Linux'
+// ICMP errors that we originate: 1,000/s with bursts of 50 for the whole device, as Linux'
 // icmp_msgs_per_sec / icmp_msgs_burst (defaults 1,000 and 50), shared by its workers.
 inline constexpr std::uint32_t kIcmpErrorsPerSecond = 1000;
 inline constexpr std::uint32_t kIcmpErrorsBurst = 50;
