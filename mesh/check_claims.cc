@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <map>
+
+#include "mesh/check_parts.h"
+#include "mesh/claims.h"
+
+namespace hawser::mesh_internal {
+namespace {
+
+constexpr std::size_t kMaxNamesShown = 3;
+
+struct Extra {
+  const NetworkHost* host;
+  unsigned line;
+};
+using ExtraClaims = std::map<Prefix, Extra>;
+using Endpoints = std::multimap<IpAddress, const NetworkHost*>;  // those given by address
+
+void report_at(CheckReport& report, Severity severity, const NetworkHost& host,
+               const LinedPrefix& extra, std::string message, std::string remedy) {
+  report.add({severity, extra.line, host.path("allowed_ips"),
+              extra.prefix.to_string() + ' ' + std::move(message), std::move(remedy)});
+}
+
+// The longest claimed prefix that holds all of `prefix`, or end(): at most 129 steps.
+template <class Claims>
+typename Claims::const_iterator closest_cover(const Claims& claims, const Prefix& prefix) {
+  for (unsigned len = prefix.length() + 1; len-- > 0;) {
+    const auto found = claims.find(Prefix(prefix.address(), len));
+    if (found != claims.end()) return found;
+  }
+  return claims.end();
+}
+
+// "server1, laptop1, laptop2 and 7 more": whose addresses by plan lie inside `prefix`.
+std::string hosts_inside(const DerivedClaims& claims, const Prefix& prefix,
+                         const NetworkHost& except) {
+  std::vector<std::string_view> names;
+  std::map<const NetworkHost*, bool> seen;
+  for (auto claim = claims.lower_bound(prefix);
+       claim != claims.end() && prefix.contains(claim->first); ++claim) {
+    if (claim->second == &except || !seen.try_emplace(claim->second, true).second) continue;
+    names.push_back(claim->second->name);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMaxNamesShown); ++i) {
+    text += (i == 0 ? "" : ", ") + std::string(names[i]);
+  }
+  if (names.size() > kMaxNamesShown) {
+    text += " and " + std::to_string(names.size() - kMaxNamesShown) + " more";
+  }
+  return text;
+}
+
+void check_against_plan(CheckReport& report, const DerivedClaims& claims, const NetworkHost& host,
+                        const LinedPrefix& extra) {
+  const auto cover = closest_cover(claims, extra.prefix);
+  if (cover != claims.end()) {
+    const auto& [prefix, owner] = *cover;
+    if (owner == &host) return;  // says what the plan says
+    report_at(report, Severity::kError, host, extra,
+              "takes addresses that the plan gives to " + host_and_line(*owner) + ", " +
+                  prefix.to_string(),
+              "remove it: the plan routes all of the network's own addresses");
+    return;
+  }
+  const std::string inside = hosts_inside(claims, extra.prefix, host);
+  if (inside.empty()) return;
+  report_at(report, Severity::kWarning, host, extra,
+            "is broader than the plan gives: " + host.name +
+                " may also send as, and gets what nobody else claims near, " + inside,
+            "list only the networks behind " + host.name);
+}
+
+void check_against_default(CheckReport& report, const NetworkHost& host, const LinedPrefix& extra) {
+  if (extra.prefix.length() != 0) return;
+  const bool is_v4 = extra.prefix.address().family == IpFamily::kV4;
+  report_at(report, Severity::kWarning, host, extra,
+            std::string("is broader than the plan gives: all other ") + (is_v4 ? "IPv4" : "IPv6") +
+                " traffic of every host goes to " + host.name,
+            "list only the networks behind " + host.name + " unless that is wanted");
+}
+
+// Endpoints given by address inside what is routed into the tunnel: the tunnel's own packets would
+// go into the tunnel.
+void check_against_endpoints(CheckReport& report, const Endpoints& endpoints,
+                             const NetworkHost& host, const LinedPrefix& extra) {
+  if (extra.prefix.length() == 0) return;
+  for (auto endpoint = endpoints.lower_bound(extra.prefix.address());
+       endpoint != endpoints.end() && extra.prefix.contains(endpoint->first); ++endpoint) {
+    const NetworkHost& other = *endpoint->second;
+    report_at(report, Severity::kWarning, host, extra,
+              "holds the endpoint of " + host_and_line(other) + ", " + other.endpoint->to_string() +
+                  ": its tunnel would run through itself",
+              "leave that address out of allowed_ips");
+  }
+}
+
+// Exactly equal: whichever peer is configured last has it, silently. Nested: the longer wins.
+void check_against_extras(CheckReport& report, ExtraClaims& extras, const NetworkHost& host,
+                          const LinedPrefix& extra) {
+  const auto cover = closest_cover(extras, extra.prefix);
+  if (cover != extras.end() && cover->second.host != &host) {
+    const auto& [prefix, other] = *cover;
+    const std::string whose = other.host->name + " (line " + std::to_string(other.line) + ")";
+    if (prefix == extra.prefix) {
+      report_at(report, Severity::kError, host, extra,
+                "is an allowed IP of " + whose +
+                    " too; it can be at one host only and would move silently",
+                "leave it at one of the two");
+    } else {
+      report_at(report, Severity::kWarning, host, extra,
+                "lies inside " + prefix.to_string() + " of " + whose + " and takes precedence",
+                "make the two disjoint unless that is wanted");
+    }
+  }
+  extras.try_emplace(extra.prefix, Extra{&host, extra.line});
+}
+
+}  // namespace
+
+void check_claims(CheckReport& report, const Network& network) {
+  const DerivedClaims claims = derived_claims(network);
+  // Shorter prefixes first, so that a nested one finds what it is nested in; then by line.
+  std::multimap<std::pair<unsigned, unsigned>, std::pair<const NetworkHost*, const LinedPrefix*>>
+      ordered;
+  for (const NetworkHost& host : network.hosts) {
+    for (const LinedPrefix& extra : host.allowed_ips) {
+      ordered.insert({{extra.prefix.length(), extra.line}, {&host, &extra}});
+    }
+  }
+  Endpoints endpoints;
+  for (const NetworkHost& host : network.hosts) {
+    const auto address = host.endpoint ? host.endpoint->address() : std::nullopt;
+    if (address) endpoints.insert({*address, &host});
+  }
+  ExtraClaims extras;
+  for (const auto& [order, entry] : ordered) {
+    const auto& [host, extra] = entry;
+    check_against_plan(report, claims, *host, *extra);
+    check_against_default(report, *host, *extra);
+    check_against_endpoints(report, endpoints, *host, *extra);
+    check_against_extras(report, extras, *host, *extra);
+  }
+}
+
+}  // namespace hawser::mesh_internal

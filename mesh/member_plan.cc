@@ -1,0 +1,24 @@
+#include "mesh/member_plan.h"
+
+#include <vector>
+
+#include "mesh/plan_builder.h"
+
+namespace hawser::mesh_internal {
+
+void plan_members(HostPlan& plan, const Network& network, const NetworkHost& self,
+                  const MemberAddresses& addresses, unsigned prefix_len) {
+  PlanBuilder builder(plan, network, self);
+  builder.add_address(addresses.at(&self), prefix_len);
+  for (const NetworkHost& member : network.hosts) {
+    if (&member == &self) continue;
+    const IpAddress& address = addresses.at(&member);
+    builder.add_peer(member, address, addresses.at(&self));
+    const std::vector<std::uint32_t> itself = {builder.index_of(member)};
+    builder.add_prefix(Prefix(address, address.bits()), itself, itself);
+    builder.add_extra_prefixes(member, itself, itself);
+  }
+  builder.finish();
+}
+
+}  // namespace hawser::mesh_internal

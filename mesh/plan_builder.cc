@@ -1,0 +1,70 @@
+#include "mesh/plan_builder.h"
+
+#include <algorithm>
+#include <cassert>
+#include <set>
+
+namespace hawser::mesh_internal {
+
+PlanBuilder::PlanBuilder(HostPlan& plan, const Network& network, const NetworkHost& self)
+    : plan_(plan), network_(network), self_(self) {}
+
+void PlanBuilder::add_address(const IpAddress& address, unsigned prefix_len) {
+  plan_.interface.addresses.push_back({address, prefix_len});
+}
+
+void PlanBuilder::add_peer(const NetworkHost& peer, const IpAddress& address,
+                           const IpAddress& own_address) {
+  indices_[&peer] = static_cast<std::uint32_t>(plan_.peers.size());
+  PlanPeer added;
+  added.name = peer.name;
+  added.role = peer.role;
+  added.public_key = *peer.public_key;
+  added.endpoint = peer.endpoint;
+  added.persistent_keepalive = network_.keepalive_between(self_, peer);
+  added.preshared_key_file = Network::preshared_key_file_between(self_, peer);
+  added.address = address;
+  added.own_address = own_address;
+  added.tags = peer.tags;
+  plan_.peers.push_back(std::move(added));
+}
+
+std::uint32_t PlanBuilder::index_of(const NetworkHost& peer) const {
+  const auto found = indices_.find(&peer);
+  assert(found != indices_.end());
+  return found->second;
+}
+
+void PlanBuilder::add_prefix(const Prefix& prefix, std::vector<std::uint32_t> route,
+                             std::vector<std::uint32_t> accept) {
+  assert(!route.empty() && !accept.empty());
+  std::sort(accept.begin(), accept.end());
+  const std::uint32_t owner = route.front();
+  const auto [entry, added] = prefixes_.try_emplace(prefix, std::move(route), std::move(accept));
+  if (added) plan_.peers[owner].allowed_ips.push_back(prefix);
+}
+
+void PlanBuilder::add_extra_prefixes(const NetworkHost& owner,
+                                     const std::vector<std::uint32_t>& route,
+                                     const std::vector<std::uint32_t>& accept) {
+  for (const LinedPrefix& extra : owner.allowed_ips) add_prefix(extra.prefix, route, accept);
+}
+
+void PlanBuilder::finish() {
+  std::vector<Prefix> connected;
+  for (const InterfaceAddress& address : plan_.interface.addresses) {
+    connected.push_back(address.connected());
+  }
+  std::set<Prefix> routes(connected.begin(), connected.end());
+  for (auto& [prefix, through] : prefixes_) {
+    plan_.failover_routes.push_back({prefix, std::move(through.first)});
+    plan_.accept_rules.push_back({prefix, std::move(through.second)});
+    const bool is_connected = std::any_of(
+        connected.begin(), connected.end(),
+        [&](const Prefix& own) { return own.contains(plan_.failover_routes.back().destination); });
+    if (!is_connected) routes.insert(prefix);
+  }
+  plan_.routes.assign(routes.begin(), routes.end());
+}
+
+}  // namespace hawser::mesh_internal

@@ -1,0 +1,210 @@
+#include "mesh/plan_diff.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <type_traits>
+#include <utility>
+
+namespace hawser {
+namespace {
+
+constexpr std::string_view kArrow = " → ";
+
+// What of `items` is not in `others`, in order.
+template <class T>
+std::vector<T> missing_from(const std::vector<T>& others, const std::vector<T>& items) {
+  const auto key = [](const T& item) {
+    if constexpr (std::is_same_v<T, Prefix>) {
+      return item;
+    } else if constexpr (std::is_same_v<T, InterfaceAddress>) {
+      return std::pair(item.address, item.prefix_len);
+    } else {
+      return std::pair(item.name, item.address);
+    }
+  };
+  std::set<decltype(key(items.front()))> present;
+  for (const T& other : others) present.insert(key(other));
+  std::vector<T> missing;
+  for (const T& item : items) {
+    if (!present.contains(key(item))) missing.push_back(item);
+  }
+  return missing;
+}
+
+std::map<PublicKey, const PlanPeer*> by_key(const HostPlan& plan) {
+  std::map<PublicKey, const PlanPeer*> peers;
+  for (const PlanPeer& peer : plan.peers) peers[peer.public_key] = &peer;
+  return peers;
+}
+
+bool same_prefixes(std::vector<Prefix> a, std::vector<Prefix> b) {
+  std::sort(a.begin(), a.end());
+  std::sort(b.begin(), b.end());
+  return a == b;
+}
+
+PeerChange compare_peers(const PlanPeer& before, const PlanPeer& after) {
+  PeerChange change{before, after};
+  change.renamed = before.name != after.name;
+  change.endpoint = before.endpoint != after.endpoint;
+  change.allowed_ips = !same_prefixes(before.allowed_ips, after.allowed_ips);
+  change.persistent_keepalive = before.persistent_keepalive != after.persistent_keepalive;
+  change.preshared_key_file = before.preshared_key_file != after.preshared_key_file;
+  return change;
+}
+
+bool changes_anything(const PeerChange& change) {
+  return change.renamed || change.endpoint || change.allowed_ips || change.persistent_keepalive ||
+         change.preshared_key_file;
+}
+
+void diff_peers(PlanDiff& diff, const HostPlan& before, const HostPlan& after) {
+  const auto old_peers = by_key(before);
+  const auto new_peers = by_key(after);
+  for (const PlanPeer& peer : before.peers) {
+    if (!new_peers.contains(peer.public_key)) diff.peers_removed.push_back(peer);
+  }
+  for (const PlanPeer& peer : after.peers) {
+    const auto old = old_peers.find(peer.public_key);
+    if (old == old_peers.end()) {
+      diff.peers_added.push_back(peer);
+      continue;
+    }
+    PeerChange change = compare_peers(*old->second, peer);
+    if (changes_anything(change)) diff.peers_changed.push_back(std::move(change));
+  }
+}
+
+// Indices mean something in their own plan only.
+template <class Rule>
+bool same_rules(const std::vector<Rule>& a, const HostPlan& plan_a, const std::vector<Rule>& b,
+                const HostPlan& plan_b, Prefix Rule::*prefix) {
+  const auto same_peers = [&](const Rule& x, const Rule& y) {
+    return x.*prefix == y.*prefix &&
+           std::equal(x.peers.begin(), x.peers.end(), y.peers.begin(), y.peers.end(),
+                      [&](std::uint32_t i, std::uint32_t j) {
+                        return plan_a.peers[i].public_key == plan_b.peers[j].public_key;
+                      });
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_peers);
+}
+
+void diff_settings(PlanDiff& diff, const HostPlan& before, const HostPlan& after) {
+  const auto compare = [&](std::string_view what, const std::string& old_value,
+                           const std::string& new_value) {
+    if (old_value == new_value) return;
+    diff.settings.push_back(std::string(what) + ' ' + old_value + std::string(kArrow) + new_value);
+  };
+  const auto port = [](const HostPlan& plan) -> std::string {
+    return plan.interface.listen_port ? std::to_string(*plan.interface.listen_port) : "any";
+  };
+  compare("network", before.network, after.network);
+  compare("host", before.host, after.host);
+  compare("role", std::string(host_role_name(before.role)),
+          std::string(host_role_name(after.role)));
+  compare("public key", before.public_key.to_base64(), after.public_key.to_base64());
+  compare("interface", before.interface.name, after.interface.name);
+  compare("listen port", port(before), port(after));
+  compare("mtu", std::to_string(before.interface.mtu), std::to_string(after.interface.mtu));
+}
+
+// --- in words ---
+
+std::string endpoint_text(const PlanPeer& peer) {
+  return peer.endpoint ? peer.endpoint->to_string() : "none";
+}
+
+std::string keepalive_text(const PlanPeer& peer) {
+  return peer.persistent_keepalive ? std::to_string(*peer.persistent_keepalive) + " s" : "off";
+}
+
+std::string prefix_changes(const PeerChange& change) {
+  std::string text;
+  for (const Prefix& gone : missing_from(change.after.allowed_ips, change.before.allowed_ips)) {
+    text += " -" + gone.to_string();
+  }
+  for (const Prefix& added : missing_from(change.before.allowed_ips, change.after.allowed_ips)) {
+    text += " +" + added.to_string();
+  }
+  return text;
+}
+
+std::string change_text(const PeerChange& change) {
+  std::vector<std::string> parts;
+  if (change.renamed) parts.push_back("was " + change.before.name);
+  if (change.endpoint) {
+    parts.push_back("endpoint " + endpoint_text(change.before) + std::string(kArrow) +
+                    endpoint_text(change.after));
+  }
+  if (change.allowed_ips) parts.push_back("allowed IPs" + prefix_changes(change));
+  if (change.persistent_keepalive) {
+    parts.push_back("keepalive " + keepalive_text(change.before) + std::string(kArrow) +
+                    keepalive_text(change.after));
+  }
+  if (change.preshared_key_file) parts.push_back("another preshared key file");
+  std::string text = "~ peer " + change.after.name + ": ";
+  for (std::size_t i = 0; i < parts.size(); ++i) text += (i == 0 ? "" : "; ") + parts[i];
+  return text + '\n';
+}
+
+std::string peer_text(char sign, const PlanPeer& peer) {
+  return std::string(1, sign) + " peer " + peer.name + ' ' + peer.public_key.to_short_string() +
+         '\n';
+}
+
+std::string host_text(char sign, const PlanHostName& host) {
+  return std::string(1, sign) + " name " + host.name + ' ' + host.address.to_string() + '\n';
+}
+
+template <class T>
+std::string list_text(std::string_view what, const std::vector<T>& items) {
+  std::string text;
+  for (const T& item : items) text += std::string(what) + item.to_string() + '\n';
+  return text;
+}
+
+}  // namespace
+
+bool PlanDiff::empty() const {
+  return peers_added.empty() && peers_removed.empty() && peers_changed.empty() &&
+         addresses_added.empty() && addresses_removed.empty() && routes_added.empty() &&
+         routes_removed.empty() && hosts_added.empty() && hosts_removed.empty() &&
+         !failover_changed && settings.empty();
+}
+
+PlanDiff diff_plans(const HostPlan& before, const HostPlan& after) {
+  PlanDiff diff;
+  diff_peers(diff, before, after);
+  diff.addresses_added = missing_from(before.interface.addresses, after.interface.addresses);
+  diff.addresses_removed = missing_from(after.interface.addresses, before.interface.addresses);
+  diff.routes_added = missing_from(before.routes, after.routes);
+  diff.routes_removed = missing_from(after.routes, before.routes);
+  diff.hosts_added = missing_from(before.hosts, after.hosts);
+  diff.hosts_removed = missing_from(after.hosts, before.hosts);
+  diff.failover_changed =
+      !same_rules(before.failover_routes, before, after.failover_routes, after,
+                  &FailoverRoute::destination) ||
+      !same_rules(before.accept_rules, before, after.accept_rules, after, &AcceptRule::source);
+  diff_settings(diff, before, after);
+  return diff;
+}
+
+std::string plan_diff_to_string(const PlanDiff& diff) {
+  if (diff.empty()) return "nothing changes\n";
+  std::string text;
+  for (const std::string& setting : diff.settings) text += "~ " + setting + '\n';
+  text += list_text("- address ", diff.addresses_removed);
+  text += list_text("+ address ", diff.addresses_added);
+  for (const PlanPeer& peer : diff.peers_removed) text += peer_text('-', peer);
+  for (const PlanPeer& peer : diff.peers_added) text += peer_text('+', peer);
+  for (const PeerChange& change : diff.peers_changed) text += change_text(change);
+  text += list_text("- route ", diff.routes_removed);
+  text += list_text("+ route ", diff.routes_added);
+  for (const PlanHostName& host : diff.hosts_removed) text += host_text('-', host);
+  for (const PlanHostName& host : diff.hosts_added) text += host_text('+', host);
+  if (diff.failover_changed) text += "~ failover order\n";
+  return text;
+}
+
+}  // namespace hawser
