@@ -1,0 +1,112 @@
+// The AEAD backends by size of the packet and of the batch.
+#include "noise/aead.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/micro/stopwatch.h"
+#include "noise/constants.h"
+
+namespace hawser::bench {
+namespace {
+
+// Each timed stretch does so many packets, whatever the batch.
+constexpr std::size_t kPackets = kPacketsPerStretch;
+
+class Batches {
+ public:
+  explicit Batches(std::size_t len)
+      : len_(len), key_(make_key()), memory_(kPackets * stride()), jobs_(kPackets) {
+    reset_jobs();
+  }
+
+  void seal(Aead& aead, std::size_t batch) {
+    for (std::size_t at = 0; at < kPackets; at += batch) aead.seal(some(at, batch));
+  }
+  bool open(Aead& aead, std::size_t batch) {
+    for (std::size_t at = 0; at < kPackets; at += batch) aead.open(some(at, batch));
+    return std::all_of(jobs_.begin(), jobs_.end(), [](const AeadJob& job) { return job.ok; });
+  }
+  void keep() { kept_ = memory_; }
+  void restore() { std::copy(kept_.begin(), kept_.end(), memory_.begin()); }
+
+ private:
+  static TransportKey make_key() {
+    TransportKey key;
+    std::fill_n(key.data(), kKeyLen, std::uint8_t{7});
+    return key;
+  }
+  // As in a train: header, data, tag, one packet after another.
+  std::size_t stride() const { return len_ + 16 + kAeadTagLen; }
+  std::span<AeadJob> some(std::size_t at, std::size_t batch) {
+    return std::span(jobs_).subspan(at, std::min(batch, kPackets - at));
+  }
+  void reset_jobs() {
+    for (std::size_t i = 0; i < kPackets; ++i) {
+      jobs_[i] = {memory_.data() + i * stride() + 16, static_cast<std::uint32_t>(len_), false, i,
+                  &key_};
+    }
+  }
+
+  std::size_t len_;
+  TransportKey key_;
+  std::vector<std::uint8_t> memory_;
+  std::vector<std::uint8_t> kept_;
+  std::vector<AeadJob> jobs_;
+};
+
+void count(benchmark::State& state) {
+  count_packets(state, kPackets);
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPackets) *
+                          state.range(0));
+}
+
+void seal(benchmark::State& state, AeadKind kind) {
+  const std::unique_ptr<Aead> aead = make_aead(kind);
+  if (!aead) return state.SkipWithError("not in this build, or not on this processor");
+  Batches batches(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    Stopwatch watch(state);
+    batches.seal(*aead, static_cast<std::size_t>(state.range(1)));
+    watch.stop();
+  }
+  count(state);
+}
+
+void open(benchmark::State& state, AeadKind kind) {
+  const std::unique_ptr<Aead> aead = make_aead(kind);
+  if (!aead) return state.SkipWithError("not in this build, or not on this processor");
+  Batches batches(static_cast<std::size_t>(state.range(0)));
+  batches.seal(*aead, kPackets);
+  batches.keep();
+  for (auto _ : state) {
+    batches.restore();
+    Stopwatch watch(state);
+    const bool ok = batches.open(*aead, static_cast<std::size_t>(state.range(1)));
+    watch.stop();
+    if (!ok) return state.SkipWithError("a packet does not open");
+  }
+  count(state);
+}
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"len", "batch"})
+      ->ArgsProduct({{0, 64, 128, 576, 1424}, {1, 8, 64}})
+      ->UseManualTime();
+}
+
+BENCHMARK_CAPTURE(seal, boringssl, AeadKind::kBoringSsl)
+    ->Apply(shapes)
+    ->Name("aead_seal/boringssl");
+BENCHMARK_CAPTURE(seal, ipsec_mb, AeadKind::kIpsecMb)->Apply(shapes)->Name("aead_seal/ipsec_mb");
+BENCHMARK_CAPTURE(open, boringssl, AeadKind::kBoringSsl)
+    ->Apply(shapes)
+    ->Name("aead_open/boringssl");
+BENCHMARK_CAPTURE(open, ipsec_mb, AeadKind::kIpsecMb)->Apply(shapes)->Name("aead_open/ipsec_mb");
+
+}  // namespace
+}  // namespace hawser::bench
