@@ -5,6 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/device_state.h"
+#include "gtest/gtest.h"
+#include "noise/messages.h"
 #include "tests/sim/node.h"
 
 namespace hawser::testing {
@@ -66,6 +69,53 @@ struct Pair {
       deliver();
     }
   }
+  // Time passes for both, but nothing is delivered: the network is down. What is sent, and when
+  // (counted from now).
+  struct Sent {
+    Duration at;
+    int from;  // 0: a, 1: b
+    Datagram datagram;
+    MessageType type() const { return *classify_message(datagram.bytes); }
+  };
+  std::vector<Sent> run_cut_off(Duration by, Duration step = 10ms) {
+    std::vector<Sent> all;
+    for (Duration done = step; done <= by; done += step) {
+      sleep(step);
+      for (Node* node : {&a, &b}) {
+        node->run_handshakes();
+        for (Datagram& datagram : std::exchange(node->sent, {})) {
+          all.push_back({done, node == &a ? 0 : 1, std::move(datagram)});
+        }
+      }
+    }
+    return all;
+  }
+  // The same with everything delivered.
+  std::vector<Sent> run_watched(Duration by, Duration step = 10ms) {
+    std::vector<Sent> all;
+    for (Duration done = step; done <= by; done += step) {
+      sleep(step);
+      for (bool more = true; more;) {
+        more = false;
+        for (Node* node : {&a, &b}) {
+          node->run_handshakes();
+          Node& other = node == &a ? b : a;
+          for (const Datagram& datagram : std::exchange(node->sent, {})) {
+            all.push_back({done, node == &a ? 0 : 1, datagram});
+            other.receive({datagram.bytes, node == &a ? at_a : at_b, datagram.traffic_class});
+            more = true;
+          }
+        }
+      }
+    }
+    return all;
+  }
+  static Peer& only_peer(Node& node) {
+    return *node.device().state().peers_in_order.begin()->second;
+  }
+  Peer& b_at_a() { return only_peer(a); }
+  Peer& a_at_b() { return only_peer(b); }
+
   static void carry(Node& from, Node& to, const Endpoint& as) {
     for (const Datagram& datagram : std::exchange(from.sent, {})) {
       to.receive({datagram.bytes, as, datagram.traffic_class});

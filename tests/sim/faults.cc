@@ -238,11 +238,16 @@ std::vector<World::Flow> World::all_flows() const {
 }
 
 void World::start_flow(std::size_t which) {
-  if (!flows[which].running) return;
+  flows[which].running = true;
+  go_on(which, ++flows[which].epoch);
+}
+
+void World::go_on(std::size_t which, unsigned epoch) {
+  if (!flows[which].running || flows[which].epoch != epoch) return;
   send(flows[which], static_cast<int>(random.between(1, flows[which].burst)));
   const Duration interval = flows[which].interval;
   events.after(Duration(random.between(interval.count() / 2, interval.count() * 3 / 2)),
-               [this, which] { start_flow(which); });
+               [this, which, epoch] { go_on(which, epoch); });
 }
 
 }  // namespace hawser::testing

@@ -102,7 +102,7 @@ void Observer::response_emitted(const Subject& node, int to, const Packet& bytes
   if (!initiation_indices_.contains(receiver)) {
     violated(name(node) + " responds to an initiation that nobody made");
   }
-  if (!answered_indices_.insert(receiver).second) {
+  if (!answered_indices_[{node.index, node.generation}].insert(receiver).second) {
     violated(name(node) + " responds twice to one initiation");
   }
   last_handshake_[{{node.index, node.generation}, to}] = now;
@@ -112,6 +112,7 @@ void Observer::forget_initiations(int node, int peer) {
   std::erase_if(last_handshake_, [&](const auto& item) {
     return item.first.first.first == node && item.first.second == peer;
   });
+  std::erase_if(answered_indices_, [&](const auto& item) { return item.first.first == node; });
 }
 
 void Observer::before_train(const Subject& node) {

@@ -106,7 +106,8 @@ class Observer {
   // When a node last sent an initiation or response to another.
   std::map<std::pair<Incarnation, int>, Duration> last_handshake_;
   std::set<std::uint32_t> initiation_indices_;
-  std::set<std::uint32_t> answered_indices_;
+  // What a node knows of initiations it has answered it loses with a restart or with the peer.
+  std::map<Incarnation, std::set<std::uint32_t>> answered_indices_;
   std::map<Incarnation, std::unordered_set<std::uint64_t>> accepted_;
   bool order_expected_ = false;
   std::map<std::pair<int, int>, std::uint64_t> last_arrived_;

@@ -83,11 +83,10 @@ void Scenario::change_weather() {
 void Scenario::change_traffic() {
   for (std::size_t i = 0; i < world_.flows.size(); ++i) {
     World::Flow& flow = world_.flows[i];
-    const bool was_running = flow.running;
-    flow.running = percent(40);
+    flow.running = false;
     flow.burst = percent(20) ? static_cast<int>(world_.random.between(2, 40)) : 1;
     flow.interval = std::chrono::milliseconds(world_.random.between(300, 20'000)) * flow.burst;
-    if (flow.running && !was_running) world_.start_flow(i);
+    if (percent(40)) world_.start_flow(i);
   }
 }
 
@@ -170,9 +169,9 @@ void Scenario::fair_weather() {
   world_.weather = {};
   for (std::size_t i = 0; i < world_.flows.size(); ++i) {
     World::Flow& flow = world_.flows[i];
-    const bool was_running = flow.running;
-    flow = {.from = flow.from, .to = flow.to, .v6 = flow.v6, .interval = 1s, .running = true};
-    if (!was_running) world_.start_flow(i);
+    flow.interval = 1s;
+    flow.burst = 1;
+    world_.start_flow(i);
   }
   const std::size_t before = world_.observer.packets().size();
   world_.run_until(world_.now() + kRecovery);

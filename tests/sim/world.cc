@@ -239,6 +239,7 @@ void World::deliver_later(WireDatagram datagram) {
 void World::corrupt(WireDatagram& datagram) {
   datagram.authentic = false;
   Packet& bytes = datagram.bytes;
+  const Packet before = bytes;
   const auto type = classify_message(bytes);
   const bool handshake = type == MessageType::kInitiation || type == MessageType::kResponse;
   // mac2 counts only under load: a change there does not make a message unauthentic.
@@ -252,9 +253,10 @@ void World::corrupt(WireDatagram& datagram) {
     for (auto flips = random.between(1, 8); flips > 0; --flips) {
       const auto where = static_cast<std::size_t>(random.between(0, static_cast<int>(len) - 1));
       const auto bit = static_cast<std::uint8_t>(1U << random.between(0, 7));
-      // Set where it would undo an earlier flip.
       bytes[where] = static_cast<std::uint8_t>(bytes[where] ^ bit);
     }
+    // Two flips may have undone each other.
+    if (bytes == before) bytes[len - 1] = static_cast<std::uint8_t>(bytes[len - 1] ^ 1);
   }
 }
 

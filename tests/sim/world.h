@@ -66,6 +66,7 @@ class World {
     Duration interval = 1s;
     int burst = 1;
     bool running = false;
+    unsigned epoch = 0;  // counts starts; what an earlier one has scheduled is void
   };
 
   World(std::uint64_t seed, const Options& options);
@@ -95,6 +96,7 @@ class World {
   void send(const Flow& flow, int num);
   void ping(int from, int to);
   void start_flow(std::size_t which);
+  void go_on(std::size_t which, unsigned epoch);
   void blackout(Duration how_long) { dark_until_ = now() + how_long; }
 
   std::vector<int> peers_of(int host) const;
