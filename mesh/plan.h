@@ -79,8 +79,8 @@ struct HostPlan {
   PublicKey public_key;  // which the host's private key must match
   PlanInterface interface;
   std::vector<PlanPeer> peers;  // controllers first, each by name
-  // Every destination that goes into the interface: the prefixes of its own addresses, and allowed
-  // IPs outside of those. In address order.
+  // Every destination that goes into the interface: the prefixes that its own addresses connect
+  // to, and allowed IPs outside of those. In address order.
   std::vector<Prefix> routes;
   std::vector<PlanHostName> hosts;  // all of the network's, this one too
 

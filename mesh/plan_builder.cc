@@ -53,7 +53,8 @@ void PlanBuilder::add_extra_prefixes(const NetworkHost& owner,
 void PlanBuilder::finish() {
   std::vector<Prefix> connected;
   for (const InterfaceAddress& address : plan_.interface.addresses) {
-    connected.push_back(address.connected());
+    // A host prefix connects to nobody but ourselves.
+    if (address.prefix_len < address.address.bits()) connected.push_back(address.connected());
   }
   std::set<Prefix> routes(connected.begin(), connected.end());
   for (auto& [prefix, through] : prefixes_) {

@@ -44,8 +44,8 @@ bool same_prefixes(std::vector<Prefix> a, std::vector<Prefix> b) {
   return a == b;
 }
 
-PeerChange compare_peers(const PlanPeer& before, const PlanPeer& after) {
-  PeerChange change{before, after};
+PlanPeerChange compare_peers(const PlanPeer& before, const PlanPeer& after) {
+  PlanPeerChange change{before, after};
   change.renamed = before.name != after.name;
   change.endpoint = before.endpoint != after.endpoint;
   change.allowed_ips = !same_prefixes(before.allowed_ips, after.allowed_ips);
@@ -54,7 +54,7 @@ PeerChange compare_peers(const PlanPeer& before, const PlanPeer& after) {
   return change;
 }
 
-bool changes_anything(const PeerChange& change) {
+bool changes_anything(const PlanPeerChange& change) {
   return change.renamed || change.endpoint || change.allowed_ips || change.persistent_keepalive ||
          change.preshared_key_file;
 }
@@ -71,7 +71,7 @@ void diff_peers(PlanDiff& diff, const HostPlan& before, const HostPlan& after) {
       diff.peers_added.push_back(peer);
       continue;
     }
-    PeerChange change = compare_peers(*old->second, peer);
+    PlanPeerChange change = compare_peers(*old->second, peer);
     if (changes_anything(change)) diff.peers_changed.push_back(std::move(change));
   }
 }
@@ -119,7 +119,7 @@ std::string keepalive_text(const PlanPeer& peer) {
   return peer.persistent_keepalive ? std::to_string(*peer.persistent_keepalive) + " s" : "off";
 }
 
-std::string prefix_changes(const PeerChange& change) {
+std::string prefix_changes(const PlanPeerChange& change) {
   std::string text;
   for (const Prefix& gone : missing_from(change.after.allowed_ips, change.before.allowed_ips)) {
     text += " -" + gone.to_string();
@@ -130,7 +130,7 @@ std::string prefix_changes(const PeerChange& change) {
   return text;
 }
 
-std::string change_text(const PeerChange& change) {
+std::string change_text(const PlanPeerChange& change) {
   std::vector<std::string> parts;
   if (change.renamed) parts.push_back("was " + change.before.name);
   if (change.endpoint) {
@@ -198,7 +198,7 @@ std::string plan_diff_to_string(const PlanDiff& diff) {
   text += list_text("+ address ", diff.addresses_added);
   for (const PlanPeer& peer : diff.peers_removed) text += peer_text('-', peer);
   for (const PlanPeer& peer : diff.peers_added) text += peer_text('+', peer);
-  for (const PeerChange& change : diff.peers_changed) text += change_text(change);
+  for (const PlanPeerChange& change : diff.peers_changed) text += change_text(change);
   text += list_text("- route ", diff.routes_removed);
   text += list_text("+ route ", diff.routes_added);
   for (const PlanHostName& host : diff.hosts_removed) text += host_text('-', host);

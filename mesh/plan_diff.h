@@ -7,7 +7,7 @@
 namespace hawser {
 
 // A peer that stays: its session goes on, whatever else about it changes.
-struct PeerChange {
+struct PlanPeerChange {
   PlanPeer before;
   PlanPeer after;
   bool renamed = false;
@@ -22,7 +22,7 @@ struct PlanDiff {
   // A peer is its public key. One that keeps its name and gets another key is removed and added.
   std::vector<PlanPeer> peers_added;
   std::vector<PlanPeer> peers_removed;
-  std::vector<PeerChange> peers_changed;
+  std::vector<PlanPeerChange> peers_changed;
   std::vector<InterfaceAddress> addresses_added;
   std::vector<InterfaceAddress> addresses_removed;
   std::vector<Prefix> routes_added;

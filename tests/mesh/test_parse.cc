@@ -234,6 +234,8 @@ TEST(Parse, AnyBytesAreSurvived) {
   load_network(std::string(100000, '['));
   load_network("[[[a]]]");
   load_network("[[=");
+  load_network("a = \u00e4");
+  load_network("\u03eb = 1");
   load_network("a = " + std::string(100000, '['));
   load_network("{\"a\":" + std::string(100000, '['));
   load_network(std::string("\0\0\0", 3));

@@ -198,6 +198,7 @@ TEST(Plan, NodeIdDerivesHostRoutes) {
       "ruvultra");
   EXPECT_EQ(plan.interface.addresses[0].to_string(), "10.50.242.138/32");
   EXPECT_THAT(strings(plan.peers[0].allowed_ips), ElementsAre("10.50.119.95/32"));
+  EXPECT_THAT(strings(plan.routes), ElementsAre("10.50.119.95/32"));
   EXPECT_THAT(strings(plan.added_routes()), ElementsAre("10.50.119.95/32"));
 }
 
