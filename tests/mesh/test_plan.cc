@@ -144,6 +144,15 @@ TEST(Plan, DoesNotDependOnTheFilesOrderOrFormat) {
   }
 }
 
+TEST(Plan, AllowedIpThatSaysWhatThePlanSaysStandsOnce) {
+  const std::string own_prefix = "fdeb:f20c:3b:f700:6987:50a0::/96";
+  const HostPlan plan =
+      good_plan(good_network(kVpn + controller_text("controller1", 1) +
+                             peer_text("peer1", 2, "allowed_ips = [\"" + own_prefix + "\"]\n")),
+                "controller1");
+  EXPECT_THAT(strings(plan.peers[0].allowed_ips), ElementsAre(own_prefix));
+}
+
 TEST(Plan, LoneControllerIsAPlan) {
   const HostPlan plan =
       good_plan(good_network(kVpn + controller_text("controller1", 1)), "controller1");
