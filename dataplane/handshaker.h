@@ -21,7 +21,11 @@ class Handshaker : public SendObserver {
   Handshaker(DeviceState& state, TimestampStore* store);
 
   HandshakeTurn run(const Now& now, OutBatch& out);
-  void end_turn() { reader_.offline(); }
+  void end_turn() {
+    reader_.offline();
+    // What the observer was told of sends is looked after in the next turn.
+    if (sealer_.take_wake()) state_.wake_handshakes();
+  }
 
   // --- also from control threads ---
   void identity_changed();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "dataplane/packet_path_impl.h"
@@ -75,7 +76,8 @@ void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader&
       out.allocate(kMaxIcmpv6ErrorLen + kPaddingMultiple + kTransportOverhead);
   if (datagram == nullptr) return;
 
-  const std::uint32_t mtu = state_.mtu.load(std::memory_order_relaxed);
+  const std::uint32_t mtu =
+      std::min(state_.mtu.load(std::memory_order_relaxed), kMaxInnerPacketLen);
   SealItem item{.datagram = datagram};
   item.packet_len = static_cast<std::uint32_t>(write_icmp_error(
       {item.packet(), kMaxIcmpv6ErrorLen}, offending, header, error, *source, mtu));

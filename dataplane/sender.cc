@@ -39,6 +39,10 @@ void Sender::send_packet(const TunPacket& packet, const Now& now, OutBatch& out)
     peer->drops.add(DropReason::kLoop, num);
     return;
   }
+  if (segments->segment_len(0) > kMaxInnerPacketLen) {
+    refuse(packet, *header, num, DropReason::kTooBig, peer, IcmpError::kPacketTooBig, now, out);
+    return;
+  }
   const std::uint32_t mtu = state_.mtu.load(std::memory_order_relaxed);
   for (std::uint32_t i = 0; i < num;) {
     std::size_t filled = 0;

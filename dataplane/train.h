@@ -117,8 +117,9 @@ class OutBatch {
   std::size_t arena_left() const { return kOutArenaLen - arena_used_; }
 
   bool has_room(std::size_t num_slices) const {
-    return slices_.size() + num_slices <= kMaxSlicesPerBatch && udp_.size() < kMaxSendsPerBatch &&
-           tun_.size() < kMaxSendsPerBatch;
+    // Each slice may become a send of its own.
+    return slices_.size() + num_slices <= kMaxSlicesPerBatch &&
+           udp_.size() + num_slices <= kMaxSendsPerBatch && tun_.size() < kMaxSendsPerBatch;
   }
   // Slices are added first, then the UdpSend or TunWrite that names them. has_room() was asked.
   std::uint32_t num_slices() const { return static_cast<std::uint32_t>(slices_.size()); }

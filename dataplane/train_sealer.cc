@@ -1,6 +1,7 @@
 #include "dataplane/train_sealer.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "base/wire.h"
@@ -24,7 +25,8 @@ bool carries_data(std::span<const SealItem> items) {
 
 std::uint32_t padded_len(std::uint32_t packet_len, std::uint32_t mtu) {
   constexpr std::uint32_t kMask = kPaddingMultiple - 1;
-  return std::max(packet_len, std::min((packet_len + kMask) & ~kMask, mtu));
+  const std::uint32_t cap = std::min(mtu, kMaxInnerPacketLen);
+  return std::max(packet_len, std::min((packet_len + kMask) & ~kMask, cap));
 }
 
 void TrainSealer::dispatch(Peer& peer, std::span<const SealItem> items, const Now& now,
@@ -146,6 +148,7 @@ void TrainSealer::add_trains(Peer& peer, const Endpoint& to, std::span<const Sea
   const bool gso_refused = peer.gso_refused.load(std::memory_order_relaxed);
   std::size_t i = 0;
   while (i < items.size()) {
+    assert(items[i].datagram_len() <= kMaxUdpPayload);
     UdpSend send{.to = to,
                  .first_slice = out.num_slices(),
                  .segment_len = items[i].datagram_len(),

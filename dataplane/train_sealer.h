@@ -24,7 +24,11 @@ struct SealItem {
   }
 };
 
-// Padding on send: zeros to a multiple of 16, capped at the MTU (paper §5.4.6).
+// The longest inner packet that a datagram can hold, whatever the interface's MTU is.
+inline constexpr std::uint32_t kMaxInnerPacketLen = kMaxUdpPayload - kTransportOverhead;
+
+// Padding on send: zeros to a multiple of 16, capped at the MTU (paper §5.4.6) and at what a
+// datagram holds.
 std::uint32_t padded_len(std::uint32_t packet_len, std::uint32_t mtu);
 
 // TrainSealer sends inner packets to a peer: sealed at once when there is a session and nothing is
