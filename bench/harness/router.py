@@ -7,6 +7,7 @@ import subprocess
 from .lab import BenchError, Lab, Namespace, run, wait_until
 
 START_S = 10
+START_ATTEMPTS = 3  # wireguard-go now and then trips over its own control socket on a busy machine
 
 
 class Router:
@@ -24,7 +25,14 @@ class Router:
         return lines[0].strip() if done.returncode == 0 and lines else "unknown"
 
     def start(self, lab: Lab, namespace: Namespace) -> "RunningRouter":
-        return RunningRouter(self, lab, namespace)
+        for attempt in range(START_ATTEMPTS):
+            running = RunningRouter(self, lab, namespace)
+            try:
+                running.wait_until_ready()
+                return running
+            except BenchError:
+                if attempt + 1 == START_ATTEMPTS:
+                    raise
 
 
 class RunningRouter:
@@ -43,7 +51,10 @@ class RunningRouter:
         words = [word.format(interface=self.interface, directory=directory)
                  for word in shlex.split(router.command)]
         self.process = lab.spawn(router.name, namespace.command(*words), {"LOG_LEVEL": "error"})
-        wait_until(self._answers, START_S, f"{router.name} answers wg show ({router.command})")
+
+    def wait_until_ready(self) -> None:
+        wait_until(self._answers, START_S,
+                   f"{self.router.name} answers wg show ({self.router.command})")
 
     @property
     def pid(self) -> int:

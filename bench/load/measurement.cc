@@ -89,7 +89,7 @@ Status Measurement::round(const OfferedLoad& load, std::int64_t time_left, Tally
   const std::int64_t own_before = own_cpu_ns();
   const std::int64_t start = monotonic_ns();
   last_progress_ = start;
-  const Status status = offer(load, start, time_left, tally);
+  Status status = offer(load, start, time_left, tally);
   drain();
   tally.elapsed_ns += std::max(receiver_.last_arrival(), start + 1) - start;
   tally.own_cpu_ns += own_cpu_ns() - own_before;
@@ -112,7 +112,7 @@ Status Measurement::offer(const OfferedLoad& load, std::int64_t start, std::int6
         in_flight_ += trains[i].num;
         tally.sent += trains[i].num;
       }
-      const Status status = sender_.send(trains.subspan(next, num));
+      Status status = sender_.send(trains.subspan(next, num));
       if (!status) return status;
       tally.send_calls += sender_.calls() - calls_before;
       tally.sent_trains += num;

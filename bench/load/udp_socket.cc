@@ -35,7 +35,7 @@ Status in_namespace(const std::string& name, const std::function<Status()>& acti
   if (::setns(there.get(), CLONE_NEWNET) != 0) {
     return errno_error("cannot enter network namespace " + name + " (root is needed)");
   }
-  const Status status = action();
+  Status status = action();
   if (::setns(home.get(), CLONE_NEWNET) != 0) return errno_error("cannot leave " + name);
   return status;
 }
