@@ -14,7 +14,7 @@ using Random = std::mt19937;
 // The plans of all hosts, and the way of a packet between them.
 class Mesh {
  public:
-  explicit Mesh(const Network& network) : network_(network) {
+  explicit Mesh(const Network& network) {
     for (const NetworkHost& host : network.hosts) {
       plans_.emplace(host.name, mesh_test::good_plan(network, host.name));
     }
@@ -117,7 +117,6 @@ class Mesh {
                        [&](std::uint32_t index) { return there.peers[index].name == from; });
   }
 
-  const Network& network_;
   std::map<std::string, HostPlan> plans_;
 };
 
