@@ -109,12 +109,15 @@ TEST_P(EngineTest, MixedBatchKeepsOrderWithinADestination) {
 TEST_P(EngineTest, ReplyLeavesFromTheAddressThatWasSpokenTo) {
   in_namespace([&] {
     ASSERT_TRUE(run("ip address add fd00::2/128 dev lo nodad"));
+    ASSERT_TRUE(wait_until_reachable("fd00::2"));
     Node a(GetParam());
     Node b(GetParam());
     for (const char* const address : {"127.0.0.77", "fd00::2"}) {
+      SCOPED_TRACE(address);
       a.received.clear();
       b.received.clear();
       a.send(endpoint(address, b.group.port), pattern(10));
+      EXPECT_TRUE(a.observer.outcomes.empty()) << a.observer.outcomes[0].second.error;
       ASSERT_TRUE(b.wait_for(1));
       b.send(b.received[0].train.remote, pattern(11));
       ASSERT_TRUE(a.wait_for(1));

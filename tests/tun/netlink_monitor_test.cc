@@ -163,9 +163,7 @@ TEST(NetlinkMonitorTest, RouteChangesAreFollowed) {
     ASSERT_TRUE(run("ip route replace 10.2.0.0/16 dev wg0 metric 7"));
     watcher.settle();
     EXPECT_THAT(watcher.routes, Not(Contains("10.2.0.0/16")));
-    ASSERT_TRUE(
-        run("ip route replace 10.2.0.0/16 via 192.0.2.1 dev eth0 onlink metric 7 || "
-            "ip route replace 10.2.0.0/16 via 192.0.2.254 metric 7"));
+    ASSERT_TRUE(run("ip route replace 10.2.0.0/16 via 192.0.2.254 metric 7"));
     watcher.settle();
     EXPECT_THAT(watcher.routes, Contains("10.2.0.0/16"));
     ASSERT_TRUE(run("ip route del 10.2.0.0/16 metric 7"));
