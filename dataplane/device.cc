@@ -166,6 +166,7 @@ PeerView Device::Impl::view_of(const Peer& peer) const {
   view.allowed_ips.assign(peer.control.allowed_ips.begin(), peer.control.allowed_ips.end());
   view.has_session = peer.sessions.current() != nullptr;
   view.num_staged = peer.staged.size();
+  view.handshake_attempts = peer.control.handshake_attempts;
   view.is_controller = peer.is_controller.load();
   view.reachable = peer.reachable.load();
   view.drops = copy_counts(peer.drops);
@@ -184,6 +185,13 @@ DeviceView Device::view() const {
     view.peers.push_back(impl_->view_of(*peer));
   }
   return view;
+}
+
+std::optional<PeerView> Device::view_peer(const PublicKey& key) const {
+  const std::lock_guard lock(impl_->state.mutex);
+  const auto found = impl_->state.peers.find(key);
+  if (found == impl_->state.peers.end()) return std::nullopt;
+  return impl_->view_of(*found->second);
 }
 
 DeviceCounters Device::counters() const {

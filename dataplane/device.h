@@ -69,6 +69,8 @@ class Device {
   Status apply(DeviceChange change, const Now& now);
 
   DeviceView view() const;
+  // One peer alone; nullopt: there is none with this key.
+  std::optional<PeerView> view_peer(const PublicKey& key) const;
   DeviceCounters counters() const;
   std::uint32_t mtu() const;
   void set_mtu(std::uint32_t mtu);

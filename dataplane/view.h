@@ -26,6 +26,7 @@ struct PeerView {
   std::vector<Prefix> allowed_ips;
   bool has_session = false;  // a keypair that can send
   std::uint32_t num_staged = 0;
+  std::uint32_t handshake_attempts = 0;  // initiations in a row that had no answer so far
   bool is_controller = false;  // of the overlay
   bool reachable = true;       // as the watch of controllers finds it
   DropCounts drops{};
