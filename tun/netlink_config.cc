@@ -54,6 +54,10 @@ Error refused(const std::string& what, const Error& reason) {
   return error;
 }
 
+std::string with_length(const IpAddress& address, unsigned length) {
+  return address.to_string() + "/" + std::to_string(length);
+}
+
 std::uint8_t af_of(IpFamily family) { return family == IpFamily::kV4 ? AF_INET : AF_INET6; }
 
 // Does the main table send `prefix` out of `ifindex`?
@@ -67,6 +71,37 @@ bool has_route(std::uint32_t ifindex, const Prefix& prefix) {
                       route->table == RT_TABLE_MAIN);
   });
   return dumped.ok() && found;
+}
+
+Status change_address(std::uint16_t type, std::uint16_t flags, std::uint32_t ifindex,
+                      const IpAddress& address, unsigned length) {
+  Request request(type, flags);
+  ifaddrmsg body{};
+  body.ifa_family = af_of(address.family);
+  body.ifa_prefixlen = static_cast<std::uint8_t>(length);
+  body.ifa_index = ifindex;
+  // A tunnel has no link to detect duplicates on.
+  if (address.family == IpFamily::kV6) body.ifa_flags = IFA_F_NODAD;
+  request.put(body);
+  request.put(IFA_LOCAL, address);
+  request.put(IFA_ADDRESS, address);
+  return request.send();
+}
+
+Status change_route(std::uint16_t type, std::uint16_t flags, std::uint32_t ifindex,
+                    const Prefix& prefix) {
+  Request request(type, flags);
+  rtmsg body{};
+  body.rtm_family = af_of(prefix.address().family);
+  body.rtm_dst_len = static_cast<std::uint8_t>(prefix.length());
+  body.rtm_table = RT_TABLE_MAIN;
+  body.rtm_protocol = kRouteProtocol;
+  body.rtm_scope = prefix.address().family == IpFamily::kV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  body.rtm_type = RTN_UNICAST;
+  request.put(body);
+  request.put(RTA_DST, prefix.address());
+  request.put(RTA_OIF, ifindex);
+  return request.send();
 }
 
 }  // namespace
@@ -85,44 +120,59 @@ Status set_link_up(const std::string& interface) {
   return {};
 }
 
+Status set_link_mtu(const std::string& interface, std::uint32_t mtu) {
+  const Result<std::uint32_t> index = index_of(interface);
+  if (!index) return index.error();
+  Request request(RTM_NEWLINK, 0);
+  ifinfomsg link{};
+  link.ifi_index = static_cast<int>(*index);
+  request.put(link);
+  request.put(IFLA_MTU, mtu);
+  const Status sent = request.send();
+  if (!sent)
+    return refused("cannot set MTU " + std::to_string(mtu) + " of " + interface, sent.error());
+  return {};
+}
+
 Status add_address(const std::string& interface, const IpAddress& address, unsigned length) {
   const Result<std::uint32_t> index = index_of(interface);
   if (!index) return index.error();
-  Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
-  ifaddrmsg body{};
-  body.ifa_family = af_of(address.family);
-  body.ifa_prefixlen = static_cast<std::uint8_t>(length);
-  body.ifa_index = *index;
-  // A tunnel has no link to detect duplicates on.
-  if (address.family == IpFamily::kV6) body.ifa_flags = IFA_F_NODAD;
-  request.put(body);
-  request.put(IFA_LOCAL, address);
-  request.put(IFA_ADDRESS, address);
-  const Status sent = request.send();
+  const Status sent =
+      change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, *index, address, length);
   if (sent.ok() || sent.error().code == EEXIST) return {};
-  return refused("cannot add address " + address.to_string() + "/" + std::to_string(length) +
-                     " to " + interface,
+  Error error = refused("cannot add address " + with_length(address, length) + " to " + interface,
+                        sent.error());
+  if (sent.error().code == EACCES && address.family == IpFamily::kV6) {
+    error.message += "; IPv6 is switched off, run: sysctl net.ipv6.conf." + interface +
+                     ".disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0";
+  }
+  return error;
+}
+
+Status remove_address(const std::string& interface, const IpAddress& address, unsigned length) {
+  const Result<std::uint32_t> index = index_of(interface);
+  if (!index) return index.error();
+  const Status sent = change_address(RTM_DELADDR, 0, *index, address, length);
+  if (sent.ok() || sent.error().code == EADDRNOTAVAIL) return {};
+  return refused("cannot remove address " + with_length(address, length) + " from " + interface,
                  sent.error());
 }
 
 Status add_route(const std::string& interface, const Prefix& prefix) {
   const Result<std::uint32_t> index = index_of(interface);
   if (!index) return index.error();
-  Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
-  rtmsg body{};
-  body.rtm_family = af_of(prefix.address().family);
-  body.rtm_dst_len = static_cast<std::uint8_t>(prefix.length());
-  body.rtm_table = RT_TABLE_MAIN;
-  body.rtm_protocol = RTPROT_BOOT;
-  body.rtm_scope = prefix.address().family == IpFamily::kV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  body.rtm_type = RTN_UNICAST;
-  request.put(body);
-  request.put(RTA_DST, prefix.address());
-  request.put(RTA_OIF, *index);
-  const Status sent = request.send();
+  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, *index, prefix);
   if (sent.ok()) return {};
   if (sent.error().code == EEXIST && has_route(*index, prefix)) return {};
   return refused("cannot add route " + prefix.to_string() + " over " + interface, sent.error());
+}
+
+Status remove_route(const std::string& interface, const Prefix& prefix) {
+  const Result<std::uint32_t> index = index_of(interface);
+  if (!index) return index.error();
+  const Status sent = change_route(RTM_DELROUTE, 0, *index, prefix);
+  if (sent.ok() || sent.error().code == ESRCH) return {};
+  return refused("cannot remove route " + prefix.to_string() + " over " + interface, sent.error());
 }
 
 }  // namespace hawser

@@ -10,13 +10,23 @@ namespace hawser {
 // What `ip link`, `ip address` and `ip route` do for one interface, in the calling thread's network
 // namespace. Errors name the interface and what was refused. Any thread.
 
+// rtm_protocol of the routes that we add, so that `ip route show proto 72` lists them and we remove
+// no others. The kernel leaves numbers above RTPROT_STATIC to whoever routes (linux/rtnetlink.h);
+// this one, an 'H', is neither in that header nor in iproute2's rt_protos.
+inline constexpr std::uint8_t kRouteProtocol = 72;
+
 Status set_link_up(const std::string& interface);
+Status set_link_mtu(const std::string& interface, std::uint32_t mtu);
 
 // `length`: of the prefix that is on the link. An address that is there already is no error.
 Status add_address(const std::string& interface, const IpAddress& address, unsigned length);
+// An address that is not there is no error.
+Status remove_address(const std::string& interface, const IpAddress& address, unsigned length);
 
 // In the main table, with the family's usual metric. The same route over the same interface is no
 // error; another route for the prefix is (EEXIST).
 Status add_route(const std::string& interface, const Prefix& prefix);
+// Only one that add_route() made; that there is none is no error.
+Status remove_route(const std::string& interface, const Prefix& prefix);
 
 }  // namespace hawser
