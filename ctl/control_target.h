@@ -1,4 +1,7 @@
 #pragma once
+#include <cerrno>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -17,6 +20,21 @@ class ControlTarget {
   virtual DeviceView get() = 0;
   // The whole answer to get=status.
   virtual std::string status() = 0;
+  // Runs what the network file has now, or refuses it whole; each line of the message is a problem.
+  // With `confirm_seconds` the old plan comes back by itself unless confirm() comes in time.
+  virtual Status reload(std::optional<std::uint32_t> confirm_seconds) {
+    (void)confirm_seconds;
+    return not_a_network();
+  }
+  virtual Status confirm() { return not_a_network(); }
+
+ private:
+  static Error not_a_network() {
+    return {
+        "this daemon was started without --network: there is no file to reload; use wg set or "
+        "wg syncconf",
+        EOPNOTSUPP};
+  }
 };
 
 }  // namespace hawser

@@ -17,6 +17,9 @@
 #include "ctl/control_socket.h"
 #include "ctl/device_control.h"
 #include "ctl/key_file.h"
+#include "ctl/network_mode.h"
+#include "ctl/plan_change.h"
+#include "ctl/service_notify.h"
 #include "ctl/timestamp_file.h"
 #include "ctl/uapi_server.h"
 #include "ctl/worker_pool.h"
@@ -38,11 +41,19 @@ namespace {
 constexpr std::size_t kMaxTunQueues = 256;
 // After netlink could not be read: look again then.
 constexpr auto kNetlinkRetry = std::chrono::seconds(1);
+// A controller that was told to stop forwards for so long after its goodbye: what was on its way to
+// it arrives and is passed on. Longer than any round trip on the Internet.
+constexpr auto kFarewell = std::chrono::seconds(1);
 
 std::size_t num_usable_cores() {
   cpu_set_t cores{};
   if (::sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cores)));
+}
+
+bool is_ignored(int signal) {
+  struct sigaction present {};
+  return ::sigaction(signal, nullptr, &present) == 0 && present.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -55,7 +66,8 @@ struct Daemon::Impl {
         timestamps(given.state_dir, log),
         signals(io),
         netlink(io),
-        netlink_retry(io) {}
+        netlink_retry(io),
+        farewell(io) {}
   ~Impl();
 
   // In this order.
@@ -64,12 +76,15 @@ struct Daemon::Impl {
   Status make_workers();
   Status make_control();
   Status make_monitor();
+  Status make_network();
 
   void start();
   void run();
   void wait_for_netlink();
   void read_netlink();
   void apply(const NetlinkChanges& changes);
+  void wait_for_signal();
+  void on_signal(int signal);
   void end(const std::string& why);
 
   DaemonOptions options;
@@ -85,13 +100,18 @@ struct Daemon::Impl {
   std::shared_ptr<const UdpSocketGroup> sockets;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<DeviceControl> control;
+  std::optional<LoadedPlan> plan;  // until make_control()
 
+  ServiceNotify service;
   asio::io_context io{1};
   asio::signal_set signals;
+  std::unique_ptr<NetworkMode> network;  // null: peers come through the control socket
   std::unique_ptr<UapiServer> server;
   std::unique_ptr<NetlinkMonitor> monitor;
   asio::posix::stream_descriptor netlink;  // borrows the monitor's descriptor
   asio::steady_timer netlink_retry;
+  asio::steady_timer farewell;
+  bool says_goodbye = false;
   bool ending = false;
 };
 
@@ -119,7 +139,10 @@ Status Daemon::Impl::make_tun() {
 
 Status Daemon::Impl::make_device() {
   DeviceChange initial;
-  if (!options.private_key_file.empty()) {
+  if (plan) {
+    initial = plan_change(plan->plan, nullptr, plan->preshared_keys);
+    initial.private_key = std::exchange(plan->private_key, PrivateKey());
+  } else if (!options.private_key_file.empty()) {
     Result<PrivateKey> key = read_private_key_file(options.private_key_file);
     if (!key) return key.error();
     initial.private_key = std::move(*key);
@@ -172,7 +195,16 @@ Status Daemon::Impl::make_control() {
   auto socket = options.uapi_fd >= 0 ? ControlSocket::adopt(UniqueFd(options.uapi_fd))
                                      : ControlSocket::listen(options.control_dir, interface);
   if (!socket) return socket.error();
-  server = std::make_unique<UapiServer>(io, std::move(*socket), *control, log);
+  ControlTarget* target = control.get();
+  if (plan) {
+    network = std::make_unique<NetworkMode>(
+        NetworkMode::Parts{io, *device, *control, clock, random, service,
+                           tun ? interface : std::string(), options, log},
+        std::move(*plan));
+    plan.reset();
+    target = network.get();
+  }
+  server = std::make_unique<UapiServer>(io, std::move(*socket), *target, log);
   return server->start([this] { end("the control socket was removed"); });
 }
 
@@ -190,26 +222,58 @@ Status Daemon::Impl::make_monitor() {
   return {};
 }
 
+// Addresses, routes and names: after the monitor, which tells the device of them at once.
+Status Daemon::Impl::make_network() {
+  if (!network) return {};
+  if (Status made = network->set_up(); !made) return made;
+  if (monitor) read_netlink();
+  return {};
+}
+
 void Daemon::Impl::start() {
   ErrorCode error;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    if (signal == SIGHUP && is_ignored(signal)) continue;  // nohup(1) wants it so
     signals.add(signal, error);
     if (error) log(LogLevel::kWarning, fmt::format("signal {}: {}", signal, error.message()));
   }
-  signals.async_wait([this](ErrorCode cancelled, int signal) {
-    if (!cancelled) end(fmt::format("signal {} ({})", signal, ::strsignal(signal)));
-  });
+  wait_for_signal();
   workers->start();
+  if (network) network->start();
   logger.say(LogLevel::kInfo,
              fmt::format("{} is ready: UDP port {}, engine {}, AEAD {}, {} worker{}, forward {}{}",
                          interface, control->sockets().port, workers->engine_name(),
                          workers->aead_name(), num_workers, num_workers == 1 ? "" : "s",
                          to_string(options.forward), tun ? "" : ", no TUN"));
+  service.ready("running");
+}
+
+void Daemon::Impl::wait_for_signal() {
+  signals.async_wait([this](ErrorCode cancelled, int signal) {
+    if (cancelled) return;
+    on_signal(signal);
+    wait_for_signal();
+  });
+}
+
+void Daemon::Impl::on_signal(int signal) {
+  if (network && signal == SIGHUP) return network->reload_on_signal();
+  const std::string why = fmt::format("signal {} ({})", signal, ::strsignal(signal));
+  if (says_goodbye || !network || !network->has_goodbyes()) return end(why);
+  says_goodbye = true;
+  service.stopping();
+  logger.say(LogLevel::kInfo, why + ": handing over to the other controllers");
+  device->say_goodbye();
+  farewell.expires_after(kFarewell);
+  farewell.async_wait([this, why](ErrorCode cancelled) {
+    if (!cancelled) end(why);
+  });
 }
 
 void Daemon::Impl::run() {
   if (!ending) io.run();
   server->stop();
+  if (network) network->stop();
   workers->stop();
   logger.say(LogLevel::kInfo, summarize_drops(total_drops(device->view(), device->counters())));
 }
@@ -254,6 +318,7 @@ void Daemon::Impl::apply(const NetlinkChanges& changes) {
 void Daemon::Impl::end(const std::string& why) {
   if (ending) return;
   ending = true;
+  service.stopping();
   logger.say(LogLevel::kInfo, "ending: " + why);
   io.stop();
 }
@@ -261,10 +326,12 @@ void Daemon::Impl::end(const std::string& why) {
 Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Daemon::~Daemon() = default;
 
-Result<std::unique_ptr<Daemon>> Daemon::make(const DaemonOptions& options, Logger& logger) {
+Result<std::unique_ptr<Daemon>> Daemon::make(const DaemonOptions& options, Logger& logger,
+                                             std::optional<LoadedPlan> network) {
   auto impl = std::make_unique<Impl>(options, logger);
+  impl->plan = std::move(network);
   for (const auto step : {&Impl::make_tun, &Impl::make_device, &Impl::make_workers,
-                          &Impl::make_control, &Impl::make_monitor}) {
+                          &Impl::make_control, &Impl::make_monitor, &Impl::make_network}) {
     if (Status done = (impl.get()->*step)(); !done) return done.error();
   }
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));

@@ -1,9 +1,11 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "ctl/logging.h"
+#include "ctl/network_file.h"
 #include "ctl/options.h"
 
 namespace hawser {
@@ -15,16 +17,20 @@ class Daemon {
  public:
   // Makes everything, in an order in which nothing has to be undone by hand; what fails says why
   // and the rest is gone again. No thread runs yet. `logger` outlives the daemon.
-  static Result<std::unique_ptr<Daemon>> make(const DaemonOptions& options, Logger& logger);
+  // `network`: the plan to run, adopted into `options` (ctl/network_mode.h).
+  static Result<std::unique_ptr<Daemon>> make(const DaemonOptions& options, Logger& logger,
+                                              std::optional<LoadedPlan> network = {});
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Starts the threads. From here on packets flow and the control socket answers as soon as run()
-  // is called.
+  // Starts the threads, and tells the service manager. From here on packets flow and the control
+  // socket answers as soon as run() is called.
   void start();
   // Until SIGINT or SIGTERM, or the interface is deleted, or the control socket's file is removed;
-  // then ends all threads and logs what was dropped.
+  // then ends all threads and logs what was dropped. A controller of a network first says goodbye
+  // and forwards for a while, so that nothing is lost; a second signal cuts that short. SIGHUP
+  // reloads the network's file, or ends a daemon that has none.
   void run();
 
  private:

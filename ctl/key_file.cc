@@ -21,23 +21,31 @@ namespace {
 // A key is 44 characters; a file with more than some white space beside it is not a key file.
 constexpr std::size_t kMaxFileLen = 128;
 
-Error file_error(const std::string& path, const std::string& what, int code) {
-  return Error{fmt::format("private key file {}: {}", path, what), code};
+// What is in a file, for messages.
+struct KeyKind {
+  const char* name;
+  const char* makers;
+};
+constexpr KeyKind kPrivate{"private", "`wg genkey` or `hawser keygen` write them"};
+constexpr KeyKind kPreshared{"preshared", "`wg genpsk` writes them"};
+
+Error file_error(const KeyKind& kind, const std::string& path, const std::string& what, int code) {
+  return Error{fmt::format("{} key file {}: {}", kind.name, path, what), code};
 }
 
-Status check_access(const std::string& path, int fd) {
+Status check_access(const KeyKind& kind, const std::string& path, int fd) {
   struct stat info {};
-  if (::fstat(fd, &info) != 0) return file_error(path, std::strerror(errno), errno);
-  if (!S_ISREG(info.st_mode)) return file_error(path, "it is not a regular file", EINVAL);
+  if (::fstat(fd, &info) != 0) return file_error(kind, path, std::strerror(errno), errno);
+  if (!S_ISREG(info.st_mode)) return file_error(kind, path, "it is not a regular file", EINVAL);
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return file_error(
-        path,
+        kind, path,
         fmt::format("its mode {:04o} lets others read or change it; run: chmod 600 {}",
                     info.st_mode & 07777, path),
         EACCES);
   }
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-    return file_error(path,
+    return file_error(kind, path,
                       fmt::format("it belongs to user {}, who could change it; run: chown {} {}",
                                   info.st_uid, ::geteuid(), path),
                       EACCES);
@@ -73,36 +81,52 @@ void wipe_text(Text& text) {
   wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
 }
 
-}  // namespace
-
-std::optional<PrivateKey> parse_private_key(std::string_view text) {
+// Base64 of 32 bytes, perhaps with white space after it; nullopt: anything else, or zero.
+template <class Key>
+std::optional<Key> parse_key(std::string_view text) {
   const std::size_t end = text.find_last_not_of(" \t\r\n");
   if (end == std::string_view::npos) return std::nullopt;
-  PrivateKey key;
+  Key key;
   if (!key_from_base64(key.mutable_bytes(), text.substr(0, end + 1))) return std::nullopt;
   if (key.is_zero()) return std::nullopt;
   return key;
 }
 
-Result<PrivateKey> read_private_key_file(const std::string& path) {
+template <class Key>
+Result<Key> read_key_file(const KeyKind& kind, const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return file_error(path, std::strerror(errno), errno);
-  if (Status access = check_access(path, fd.get()); !access) return access.error();
+  if (!fd) return file_error(kind, path, std::strerror(errno), errno);
+  if (Status access = check_access(kind, path, fd.get()); !access) return access.error();
 
   std::array<char, kMaxFileLen> text{};
   const ssize_t len = read_whole(fd.get(), text);
   const int error = errno;
-  std::optional<PrivateKey> key;
-  if (len > 0) key = parse_private_key({text.data(), static_cast<std::size_t>(len)});
+  std::optional<Key> key;
+  if (len > 0) key = parse_key<Key>({text.data(), static_cast<std::size_t>(len)});
   wipe_text(text);
-  if (len < 0) return file_error(path, std::strerror(error), error);
+  if (len < 0) return file_error(kind, path, std::strerror(error), error);
   if (!key) {
-    return file_error(path,
-                      "it does not hold a key; 44 characters of base64 are wanted, as `wg genkey` "
-                      "or `hawser keygen` write them",
-                      EINVAL);
+    return file_error(
+        kind, path,
+        fmt::format("it does not hold a key; 44 characters of base64 are wanted, as {}",
+                    kind.makers),
+        EINVAL);
   }
   return std::move(*key);
+}
+
+}  // namespace
+
+std::optional<PrivateKey> parse_private_key(std::string_view text) {
+  return parse_key<PrivateKey>(text);
+}
+
+Result<PrivateKey> read_private_key_file(const std::string& path) {
+  return read_key_file<PrivateKey>(kPrivate, path);
+}
+
+Result<PresharedKey> read_preshared_key_file(const std::string& path) {
+  return read_key_file<PresharedKey>(kPreshared, path);
 }
 
 Status write_private_key_file(const std::string& path, const PrivateKey& key) {
@@ -110,7 +134,7 @@ Status write_private_key_file(const std::string& path, const PrivateKey& key) {
   const UniqueFd fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly));
   if (!fd) {
-    return file_error(path,
+    return file_error(kPrivate, path,
                       errno == EEXIST ? "it is there already and is not overwritten; remove it, or "
                                         "choose another name"
                                       : std::strerror(errno),
@@ -122,7 +146,7 @@ Status write_private_key_file(const std::string& path, const PrivateKey& key) {
   wipe_text(text);
   if (written) return {};
   ::unlink(path.c_str());
-  return file_error(path, std::strerror(error), error);
+  return file_error(kPrivate, path, std::strerror(error), error);
 }
 
 }  // namespace hawser

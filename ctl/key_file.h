@@ -13,6 +13,9 @@ namespace hawser {
 // anything but one key that is not zero. Messages name the file and the remedy, never its contents.
 Result<PrivateKey> read_private_key_file(const std::string& path);
 
+// Reads a preshared key, as `wg genpsk` writes it, under the same rules.
+Result<PresharedKey> read_preshared_key_file(const std::string& path);
+
 // Writes a new file with mode 0600; an existing one is never overwritten.
 Status write_private_key_file(const std::string& path, const PrivateKey& key);
 

@@ -5,11 +5,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "ctl/background.h"
 #include "ctl/daemon.h"
 #include "ctl/hardening.h"
 #include "ctl/logging.h"
+#include "ctl/network_mode.h"
 #include "ctl/options.h"
 #include "noise/crypto_init.h"
 #include "tun/system_clock.h"
@@ -17,19 +22,30 @@
 namespace hawser {
 namespace {
 
-int serve(const DaemonOptions& options, Readiness& readiness) {
+int serve(DaemonOptions options, Readiness& readiness) {
+  const auto fail = [&](const std::string& why) {
+    readiness.report_failure(why);
+    return EXIT_FAILURE;
+  };
+  // What there is to say before there is a logger, which has the interface's name.
+  std::vector<std::pair<LogLevel, std::string>> early;
+  harden_process([&](LogLevel level, const std::string& text) { early.emplace_back(level, text); });
+  if (!init_crypto()) return fail("a cryptographic library does not work on this processor");
+  std::optional<LoadedPlan> network;
+  if (options.network) {
+    Result<LoadedPlan> loaded = load_network_plan(options);
+    if (!loaded) return fail(loaded.error().message);
+    if (Status adopted = adopt_plan(options, loaded->plan); !adopted) {
+      return fail(adopted.error().message);
+    }
+    for (const std::string& line : loaded->warnings) early.emplace_back(LogLevel::kWarning, line);
+    network = std::move(*loaded);
+  }
   SystemClock clock;
   Logger logger(options, clock);
-  harden_process(logger.sink());
-  if (!init_crypto()) {
-    readiness.report_failure("a cryptographic library does not work on this processor");
-    return EXIT_FAILURE;
-  }
-  const auto daemon = Daemon::make(options, logger);
-  if (!daemon) {
-    readiness.report_failure(daemon.error().message);
-    return EXIT_FAILURE;
-  }
+  for (const auto& [level, text] : early) logger.say(level, text);
+  const auto daemon = Daemon::make(options, logger, std::move(network));
+  if (!daemon) return fail(daemon.error().message);
   (*daemon)->start();
   if (readiness.in_background()) logger.leave_stderr();
   readiness.report_ready();

@@ -24,6 +24,8 @@ namespace {
 
 constexpr int kUsageError = 2;
 constexpr const char* kDefaultStateDir = "/var/lib/hawser";
+constexpr const char* kDefaultHostsFile = "/etc/hosts";
+constexpr const char* kNoHostsFile = "none";
 // More threads than any host we know has cores for.
 constexpr std::uint64_t kMaxWorkers = 1024;
 // IPv4's smallest (RFC 791) and the largest that a TUN device takes.
@@ -44,6 +46,9 @@ struct Texts {
   std::string listen_port;
   std::string fwmark;
   std::string private_key_file;
+  std::string network;
+  std::string host;
+  std::string hosts_file;
   std::string log_level;
   std::string state_dir = kDefaultStateDir;
   std::string control_dir = kDefaultControlDir;
@@ -68,7 +73,8 @@ void declare_options(CLI::App& app, Texts& texts) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("-V,--version", fmt::format("hawserd {}", kVersion));
   app.add_option("INTERFACE", texts.interface,
-                 "Name of the TUN interface and of the control socket");
+                 "Name of the TUN interface and of the control socket; with --network, the file "
+                 "says it");
   app.add_flag("-f,--foreground", texts.foreground, "Stay in the foreground, log to stderr")
       ->envname("HAWSER_FOREGROUND");
   add_text(app, "forward", texts.forward, "kernel|direct|none",
@@ -89,6 +95,11 @@ void declare_options(CLI::App& app, Texts& texts) {
   add_text(app, "listen-port", texts.listen_port, "PORT", "UDP port, 0 for a random one [0]");
   add_text(app, "private-key-file", texts.private_key_file, "FILE",
            "Private key, as `wg genkey` writes it; mode 0600");
+  add_text(app, "network", texts.network, "FILE",
+           "Run this host's share of the network that FILE describes (hawser plan shows it)");
+  add_text(app, "host", texts.host, "NAME", "Which of the network's hosts this one is");
+  add_text(app, "hosts-file", texts.hosts_file, "PATH|none",
+           "Where the network's host names go [/etc/hosts; none with --no-tun]");
   add_text(app, "fwmark", texts.fwmark, "MARK", "Mark of outgoing packets, 0 or off for none [0]");
   add_text(app, "aead", texts.aead, "auto|boringssl|ipsec-mb", "ChaCha20-Poly1305 library [auto]");
   add_text(app, "log-level", texts.log_level, "verbose|debug|info|error|silent",
@@ -100,7 +111,9 @@ void declare_options(CLI::App& app, Texts& texts) {
       "Every option can be given in the environment, too: HAWSER_LISTEN_PORT=51820 for\n"
       "--listen-port. LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD and WG_PROCESS_FOREGROUND=1 work as with\n"
       "other userspace implementations. Peers are configured with wg(8) and wg-quick(8):\n"
-      "  WG_QUICK_USERSPACE_IMPLEMENTATION=hawserd wg-quick up wg0");
+      "  WG_QUICK_USERSPACE_IMPLEMENTATION=hawserd wg-quick up wg0\n"
+      "or all of it follows from one file that is the same on every host:\n"
+      "  hawserd --network vpn.toml --host laptop1 --private-key-file laptop1.key");
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -169,6 +182,8 @@ class Checker {
   void check_forward(DaemonOptions& out);
   void check_addresses(DaemonOptions& out);
   void check_fwmark(DaemonOptions& out);
+  void check_network(DaemonOptions& out);
+  std::string absolute(const std::string& path);
   void check_log_level(DaemonOptions& out);
   void check_directories(DaemonOptions& out);
   int descriptor(const char* variable);
@@ -212,7 +227,10 @@ Value Checker::choice(std::string_view option, std::string_view text,
 }
 
 void Checker::check_interface(DaemonOptions& out) {
-  if (texts_.interface.empty()) return fail("no INTERFACE is given; see hawserd --help");
+  if (texts_.interface.empty()) {
+    if (texts_.network.empty()) fail("no INTERFACE is given; see hawserd --help");
+    return;
+  }
   if (const Status valid = check_interface_name(texts_.interface); !valid) {
     return fail(valid.error().message);
   }
@@ -278,15 +296,40 @@ void Checker::check_log_level(DaemonOptions& out) {
   out.verbosity = *verbosity;
 }
 
-void Checker::check_directories(DaemonOptions& out) {
-  // In the background the working directory is "/".
+// In the background the working directory is "/".
+std::string Checker::absolute(const std::string& path) {
+  if (path.empty()) return path;
   std::error_code error;
-  out.state_dir = std::filesystem::absolute(texts_.state_dir, error).string();
-  out.control_dir = std::filesystem::absolute(texts_.control_dir, error).string();
-  if (!texts_.private_key_file.empty()) {
-    out.private_key_file = std::filesystem::absolute(texts_.private_key_file, error).string();
-  }
+  const std::string result = std::filesystem::absolute(path, error).string();
   if (error) fail("the working directory cannot be found: " + error.message());
+  return result;
+}
+
+void Checker::check_directories(DaemonOptions& out) {
+  out.state_dir = absolute(texts_.state_dir);
+  out.control_dir = absolute(texts_.control_dir);
+  out.private_key_file = absolute(texts_.private_key_file);
+}
+
+void Checker::check_network(DaemonOptions& out) {
+  if (texts_.network.empty()) {
+    if (!texts_.host.empty()) fail("--host says which host of a --network this is; give both");
+    if (!texts_.hosts_file.empty()) fail("--hosts-file goes with --network FILE; give both");
+    return;
+  }
+  if (texts_.host.empty()) return fail("--network needs --host NAME: which of its hosts this is");
+  if (texts_.private_key_file.empty()) {
+    return fail("--network needs --private-key-file FILE; make one with hawser keygen FILE");
+  }
+  NetworkOptions& network = out.network.emplace();
+  network.file = absolute(texts_.network);
+  network.host = texts_.host;
+  const std::string otherwise = out.no_tun ? kNoHostsFile : kDefaultHostsFile;
+  const std::string& hosts_file = texts_.hosts_file.empty() ? otherwise : texts_.hosts_file;
+  if (hosts_file != kNoHostsFile) network.hosts_file = absolute(hosts_file);
+  network.has_forward = !texts_.forward.empty();
+  if (!texts_.mtu.empty()) network.mtu = out.mtu;
+  if (!texts_.listen_port.empty()) network.listen_port = out.listen_port;
 }
 
 int Checker::descriptor(const char* variable) {
@@ -318,6 +361,7 @@ DaemonOptions Checker::check() {
   check_fwmark(out);
   check_log_level(out);
   check_directories(out);
+  check_network(out);
   out.tun_fd = descriptor("WG_TUN_FD");
   out.uapi_fd = descriptor("WG_UAPI_FD");
   return out;

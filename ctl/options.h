@@ -13,9 +13,20 @@ namespace hawser {
 
 enum class Verbosity : std::uint8_t { kSilent, kError, kInfo, kDebug };
 
+// --network: the host's share of a network, as a file describes it. Paths are absolute.
+struct NetworkOptions {
+  std::string file;
+  std::string host;
+  std::string hosts_file;  // empty: none
+  // What the command line says goes before the file.
+  bool has_forward = false;
+  std::optional<std::uint32_t> mtu;
+  std::optional<std::uint16_t> listen_port;
+};
+
 // What hawserd was asked to do.
 struct DaemonOptions {
-  std::string interface;
+  std::string interface;  // with --network perhaps empty: the file says
   bool foreground = false;
   ForwardMode forward = ForwardMode::kKernel;
   bool no_tun = false;               // `interface` then only names the control socket
@@ -26,7 +37,8 @@ struct DaemonOptions {
   std::uint32_t mtu = kDefaultMtu;
   std::uint16_t listen_port = 0;  // 0: random
   std::uint32_t fwmark = 0;
-  std::string private_key_file;  // empty: the key comes through the control socket
+  std::string private_key_file;  // absolute; empty: the key comes through the control socket
+  std::optional<NetworkOptions> network;
   Verbosity verbosity = Verbosity::kInfo;
   std::string state_dir;    // absolute
   std::string control_dir;  // absolute

@@ -182,6 +182,10 @@ nlohmann::json to_json(const std::vector<StatusLine>& lines) {
       object["drops"][key.substr(kDropPrefix.size())] = to_json(key, value);
     } else if (key == "allowed_ip") {
       object["allowed_ips"].push_back(value);
+    } else if (key == "route") {
+      const std::size_t space = value.find(' ');
+      object["routes"].push_back({{"destination", value.substr(0, space)},
+                                  {"via", space < value.size() ? value.substr(space + 1) : ""}});
     } else {
       object[key] = to_json(key, value);
     }

@@ -12,6 +12,8 @@ namespace hawser {
 
 namespace {
 
+using PeersByKey = std::unordered_map<PublicKey, const PeerView*>;
+
 // Appends key=value lines.
 class Lines {
  public:
@@ -58,6 +60,44 @@ void add_facts(Lines& lines, const StatusFacts& facts) {
   lines.add("started_sec", facts.started);
 }
 
+bool is_reachable(const PeerView& peer) {
+  return peer.is_controller ? peer.reachable : peer.has_session;
+}
+
+// Who carries `route` now: the choice that the data plane makes, as far as a view shows it.
+std::string carrier_of(const NetworkFacts& network, const NetworkFacts::Route& route,
+                       const PeersByKey& peers) {
+  for (const PublicKey& key : route.via) {
+    const auto peer = peers.find(key);
+    if (peer == peers.end() || !is_reachable(*peer->second)) continue;
+    const auto fact = network.peers.find(key);
+    if (fact != network.peers.end()) return fact->second.name;
+  }
+  return "-";
+}
+
+void add_network(Lines& lines, const NetworkFacts& network, const DeviceView& view) {
+  lines.add("network", network.network);
+  lines.add("host", network.host);
+  lines.add("role", network.role);
+  if (network.confirm_until) lines.add("confirm_until_sec", *network.confirm_until);
+  PeersByKey peers;
+  for (const PeerView& peer : view.peers) peers.emplace(peer.public_key, &peer);
+  for (const NetworkFacts::Route& route : network.routes) {
+    lines.add("route", route.destination.to_string() + " " + carrier_of(network, route, peers));
+  }
+}
+
+void add_network_peer(Lines& lines, const NetworkFacts& network, const PeerView& peer) {
+  const auto fact = network.peers.find(peer.public_key);
+  if (fact == network.peers.end()) return;  // somebody added it with wg(8)
+  lines.add("name", fact->second.name);
+  lines.add("role", fact->second.role);
+  lines.add_unless_empty("configured_endpoint", fact->second.endpoint);
+  lines.add("is_controller", peer.is_controller);
+  lines.add("reachable", is_reachable(peer));
+}
+
 void add_counters(Lines& lines, const DeviceCounters& counters) {
   lines.add("under_load", counters.under_load);
   lines.add("received_datagrams", counters.received_datagrams);
@@ -72,8 +112,9 @@ void add_counters(Lines& lines, const DeviceCounters& counters) {
   lines.add_drops(counters.drops);
 }
 
-void add_peer(Lines& lines, const PeerView& peer) {
+void add_peer(Lines& lines, const PeerView& peer, const std::optional<NetworkFacts>& network) {
   lines.add("public_key", to_hex(peer.public_key.bytes));
+  if (network) add_network_peer(lines, *network, peer);
   if (peer.endpoint) lines.add("endpoint", peer.endpoint->to_string());
   lines.add("last_handshake_time_sec", peer.last_handshake.seconds);
   lines.add("tx_bytes", peer.tx_bytes);
@@ -108,7 +149,8 @@ std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
   lines.add("fwmark", view.fwmark);
   lines.add("num_peers", view.peers.size());
   add_counters(lines, counters);
-  for (const PeerView& peer : view.peers) add_peer(lines, peer);
+  if (facts.network) add_network(lines, *facts.network, view);
+  for (const PeerView& peer : view.peers) add_peer(lines, peer, facts.network);
   return lines.take() + "errno=0\n\n";
 }
 

@@ -1,12 +1,33 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dataplane/device.h"
 #include "dataplane/view.h"
 
 namespace hawser {
+
+// What a network's plan adds to the status.
+struct NetworkFacts {
+  struct Peer {
+    std::string name;
+    std::string role;      // "controller", "peer", "member"
+    std::string endpoint;  // as the file has it, perhaps by name; may be empty
+  };
+  struct Route {
+    Prefix destination;
+    std::vector<PublicKey> via;  // in order of preference
+  };
+  std::string network;
+  std::string host;
+  std::string role;
+  std::optional<std::int64_t> confirm_until;  // Unix time, seconds: a reload waits for it
+  std::unordered_map<PublicKey, Peer> peers;
+  std::vector<Route> routes;  // those with more than one way
+};
 
 // What the daemon knows beside its device: how it was started and what it chose.
 struct StatusFacts {
@@ -20,7 +41,8 @@ struct StatusFacts {
   std::string aead_reason;
   std::size_t num_workers = 0;
   std::uint32_t mtu = 0;
-  std::int64_t started = 0;  // Unix time, seconds
+  std::int64_t started = 0;             // Unix time, seconds
+  std::optional<NetworkFacts> network;  // with --network
 };
 
 // "kernel", "direct", "none"
@@ -36,6 +58,13 @@ std::string_view to_string(ForwardMode mode);
 // handshakes_completed, cookie_replies_sent, gso_refusals, drop.REASON (those of no peer).
 // Peer: public_key, endpoint, last_handshake_time_sec, tx_bytes, rx_bytes,
 // persistent_keepalive_interval, has_session, num_staged, drop.REASON, allowed_ip.
+//
+// With --network also, device: network, host, role, confirm_until_sec (while a reload waits for its
+// confirmation), and for each destination that several peers can carry
+//   route=PREFIX NAME
+// with the peer that carries it now, "-" if none is alive. Peer: name, role, configured_endpoint,
+// is_controller, reachable (for a controller, what the watch over it says; for others, whether
+// there is a session).
 std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
                                const DeviceCounters& counters);
 

@@ -85,4 +85,18 @@ ReplyText make_errno_reply(int code, bool is_set) {
   return ReplyText(fmt::format("errno={}\n\n", is_set ? -code : code));
 }
 
+ReplyText make_action_reply(const Status& done) {
+  if (done) return make_errno_reply(0, false);
+  std::string text;
+  std::string_view rest = done.error().message;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    text.append("message=").append(line).append("\n");
+  }
+  const int code = done.error().code;
+  text += make_errno_reply(code != 0 ? code : EIO, false).view();
+  return ReplyText(std::move(text));
+}
+
 }  // namespace hawser

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "dataplane/view.h"
 
 namespace hawser {
@@ -34,5 +35,8 @@ ReplyText make_get_reply(const DeviceView& view);
 // "errno=N" and the empty line. `code` is a positive errno or 0. `wg` negates what a set answers,
 // so a set's refusal is written negative.
 ReplyText make_errno_reply(int code, bool is_set);
+
+// The answer to do=…: a message= line for each line of what was refused, then errno=N, positive.
+ReplyText make_action_reply(const Status& done);
 
 }  // namespace hawser

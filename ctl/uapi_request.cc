@@ -99,8 +99,10 @@ void UapiParser::handle_line(std::string_view line) {
   const Line parsed{line.substr(0, equals), line.substr(equals + 1)};
   if (!have_operation_) {
     handle_operation(parsed);
+  } else if (request_.operation == UapiOperation::kReload) {
+    handle_reload_line(parsed);
   } else if (request_.operation != UapiOperation::kSet) {
-    refuse(EINVAL, "a get takes no further lines; end it with an empty line");
+    refuse(EINVAL, "this request takes no further lines; end it with an empty line");
   } else if (parsed.key == "public_key") {
     open_peer(parsed);
   } else if (in_peer_) {
@@ -118,11 +120,25 @@ void UapiParser::handle_operation(const Line& line) {
     request_.operation = UapiOperation::kGet;
   } else if (line.key == "get" && line.value == "status") {
     request_.operation = UapiOperation::kStatus;
+  } else if (line.key == "do" && line.value == "reload") {
+    request_.operation = UapiOperation::kReload;
+  } else if (line.key == "do" && line.value == "confirm") {
+    request_.operation = UapiOperation::kConfirm;
   } else {
     // A refused set is answered with the sign of a set.
     if (line.key == "set") request_.operation = UapiOperation::kSet;
-    refuse(EINVAL, "a request begins with get=1, set=1 or get=status");
+    refuse(EINVAL, "a request begins with get=1, set=1, get=status, do=reload or do=confirm");
   }
+}
+
+void UapiParser::handle_reload_line(const Line& line) {
+  if (line.key != "confirm") {
+    return refuse(EINVAL, fmt::format("the key {} is not one of a reload's; only confirm is",
+                                      printable_key(line.key)));
+  }
+  const auto seconds = uapi::parse_number(line.value, std::numeric_limits<std::uint32_t>::max());
+  if (!seconds) return refuse_value(line, "seconds are wanted");
+  request_.confirm_seconds = static_cast<std::uint32_t>(*seconds);
 }
 
 void UapiParser::handle_device_line(const Line& line) {

@@ -26,15 +26,18 @@ struct UapiLimits {
 };
 
 enum class UapiOperation : std::uint8_t {
-  kGet,     // get=1
-  kSet,     // set=1
-  kStatus,  // get=status: ours, read-only; `wg` never asks it
+  kGet,      // get=1
+  kSet,      // set=1
+  kStatus,   // get=status: ours, read-only; `wg` never asks it
+  kReload,   // do=reload, perhaps with confirm=SECONDS: ours
+  kConfirm,  // do=confirm: ours
 };
 
 // One whole request. When `refusal` is set, `change` is empty and the answer is its errno.
 struct UapiRequest {
   UapiOperation operation = UapiOperation::kGet;
-  DeviceChange change;  // kSet
+  DeviceChange change;                           // kSet
+  std::optional<std::uint32_t> confirm_seconds;  // kReload
   // One line for the log: line number, key and remedy, never a value that may be secret. The code
   // is the errno to answer, positive here.
   std::optional<Error> refusal;
@@ -78,6 +81,7 @@ class UapiParser {
   void handle_operation(const Line& line);
   void handle_device_line(const Line& line);
   void handle_peer_line(const Line& line);
+  void handle_reload_line(const Line& line);
   void open_peer(const Line& line);
   void refuse(int code, const std::string& what);
   void refuse_value(const Line& line, std::string_view remedy);

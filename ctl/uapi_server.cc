@@ -99,6 +99,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (request.refusal) {
       say(LogLevel::kError, request.refusal->message);
       reply_ = make_errno_reply(request.refusal->code, is_set);
+    } else if (request.operation == UapiOperation::kReload) {
+      reply_ = make_action_reply(context_.target.reload(request.confirm_seconds));
+    } else if (request.operation == UapiOperation::kConfirm) {
+      reply_ = make_action_reply(context_.target.confirm());
     } else if (is_set) {
       const Status status = context_.target.set(std::move(request.change));
       if (!status) say(LogLevel::kError, "request refused: " + status.error().message);

@@ -1,0 +1,83 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log_sink.h"
+#include "base/random_source.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "ctl/name_resolver.h"
+#include "dataplane/change.h"
+#include "dataplane/view.h"
+#include "mesh/plan.h"
+
+namespace hawser {
+
+// How often tick() is to be called.
+inline constexpr Duration kEndpointTick = std::chrono::seconds(1);
+// Between two tries for one peer: from the first to the second, doubling, with a quarter of jitter.
+inline constexpr Duration kMinResolveBackoff = std::chrono::seconds(1);
+inline constexpr Duration kMaxResolveBackoff = std::chrono::seconds(60);
+// An endpoint that was given is left alone for two initiations, which come every 5 s.
+inline constexpr Duration kEndpointTrial = std::chrono::seconds(11);
+
+// EndpointResolver gives peers the endpoints that the network file names, and another one when
+// handshakes fail. It touches a peer only when
+//   - it has no endpoint at all, or
+//   - its handshakes fail: two initiations without an answer from a peer that was never heard,
+//   three
+//     from one that was. A peer that was heard from anywhere is left there.
+// Candidates are the name's addresses as they are found then (those with a route first), and where
+// the peer was last alive; the next one that was not tried takes its turn. Nobody waits for name
+// servers, and the start does not fail on them. Control thread.
+class EndpointResolver {
+ public:
+  struct Ports {
+    std::unique_ptr<NameResolver> names;
+    std::function<std::optional<PeerView>(const PublicKey&)> view;
+    std::function<Status(DeviceChange)> apply;
+  };
+
+  // `clock` and `random` outlive it; `random` is used on this thread only.
+  EndpointResolver(Ports ports, Clock& clock, RandomSource& random, LogSink log);
+
+  // The peers of `plan` that have an endpoint. Those that stay as they were keep their state.
+  void set_plan(const HostPlan& plan);
+  void tick();
+
+ private:
+  struct Target {
+    std::string peer;  // its name
+    PublicKey key;
+    EndpointName endpoint;
+    std::vector<Endpoint> found;        // at the last lookup that succeeded
+    std::vector<Endpoint> tried;        // since the peer was last heard
+    std::optional<Endpoint> last_live;  // where it was heard
+    std::uint64_t rx_bytes = 0;
+    bool is_failing = false;
+    bool is_looking_up = false;
+    Duration backoff = kMinResolveBackoff;
+    Instant next_try{};
+  };
+
+  static void observe(Target& target, const PeerView& view);
+  void look_up(Target& target);
+  void looked_up(const PublicKey& key, const EndpointName& endpoint,
+                 Result<std::vector<IpAddress>> result);
+  std::vector<Endpoint> to_endpoints(const std::vector<IpAddress>& addresses, std::uint16_t port);
+  std::optional<Endpoint> choose(Target& target, const PeerView& view) const;
+  void give(Target& target, const PeerView& view, const Endpoint& endpoint);
+  Duration take_backoff(Target& target, Duration at_least);
+
+  Ports ports_;
+  Clock& clock_;
+  RandomSource& random_;
+  LogSink log_;
+  std::vector<Target> targets_;
+};
+
+}  // namespace hawser

@@ -1,0 +1,23 @@
+#pragma once
+// The text of a hosts file (hosts(5)) with a block in it that is ours. Pure.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mesh/plan.h"
+
+namespace hawser {
+
+// `text` with the block of `network` in place of one that was there, or at the end:
+//   # BEGIN hawser NETWORK
+//   ADDRESS<tab>NAME
+//   # END hawser NETWORK
+// The other lines stay as they are, byte by byte, but for a newline that the last one lacked.
+std::string with_hosts_block(std::string_view text, std::string_view network,
+                             const std::vector<PlanHostName>& hosts);
+
+// `text` without the block. Of one that was cut off (no END), only lines that can be ours go with
+// it: an address that is not loopback, and one name.
+std::string without_hosts_block(std::string_view text, std::string_view network);
+
+}  // namespace hawser

@@ -1,0 +1,143 @@
+#include "ctl/network_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "ctl/key_file.h"
+#include "mesh/load.h"
+#include "tun/unique_fd.h"
+
+namespace hawser {
+
+namespace {
+
+// 10,000 peers with everything set take 3 MB.
+constexpr std::size_t kMaxFileLen = std::size_t{16} << 20;
+
+Error file_error(const std::string& path, const std::string& what, int code) {
+  return Error{fmt::format("network file {}: {}", path, what), code};
+}
+
+Error refuse(const std::string& file, const std::vector<Problem>& problems) {
+  std::string lines;
+  std::size_t num_errors = 0;
+  for (const Problem& problem : problems) {
+    if (problem.severity == Severity::kError) ++num_errors;
+    lines += "\n" + problem_to_string(problem, file);
+  }
+  return Error{fmt::format("network file {} is refused, {} error{}:{}", file, num_errors,
+                           num_errors == 1 ? "" : "s", lines),
+               EINVAL};
+}
+
+std::optional<IpAddress> to_address(const sockaddr* address) {
+  if (address == nullptr) return std::nullopt;
+  if (address->sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, address, sizeof v4);
+    std::array<std::uint8_t, 4> raw{};
+    std::memcpy(raw.data(), &v4.sin_addr, raw.size());
+    return IpAddress::v4(raw);
+  }
+  if (address->sa_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, address, sizeof v6);
+    std::array<std::uint8_t, 16> raw{};
+    std::memcpy(raw.data(), &v6.sin6_addr, raw.size());
+    return IpAddress::v6(raw);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+PresharedKeyFiles::PresharedKeyFiles(const std::string& network_file)
+    : directory_(network_file.substr(0, network_file.rfind('/') + 1)) {}
+
+Result<PresharedKey> PresharedKeyFiles::preshared_key(const std::string& path) {
+  const auto known = keys_.find(path);
+  if (known != keys_.end()) return known->second.clone();
+  auto read = read_preshared_key_file(path.starts_with('/') ? path : directory_ + path);
+  if (!read) return read.error();
+  const auto kept = keys_.emplace(path, std::move(*read)).first;
+  return kept->second.clone();
+}
+
+Result<std::string> read_network_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return file_error(path, std::strerror(errno), errno);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    return file_error(path, "it is a directory; give the file in it", EISDIR);
+  }
+  std::string text;
+  std::array<char, 65536> piece{};
+  while (text.size() <= kMaxFileLen) {
+    const ssize_t got = ::read(fd.get(), piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return file_error(path, std::strerror(errno), errno);
+    if (got == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(got));
+  }
+  return file_error(path, fmt::format("it is longer than {} bytes", kMaxFileLen), EFBIG);
+}
+
+Result<LoadedPlan> load_plan(const NetworkSource& source,
+                             std::span<const IpAddress> local_addresses) {
+  // Both files, so that a missing key does not hide a missing network, and the other way round.
+  const Result<std::string> text = read_network_file(source.file);
+  Result<PrivateKey> key = read_private_key_file(source.private_key_file);
+  if (!text && !key) {
+    return Error{text.error().message + "\n" + key.error().message, text.error().code};
+  }
+  if (!text) return text.error();
+
+  PresharedKeyFiles key_files(source.file);
+  CheckContext context;
+  context.host = source.host;
+  context.private_key = key ? &*key : nullptr;
+  context.local_addresses = local_addresses;
+  context.key_files = &key_files;
+  LoadedNetwork loaded = load_network(*text, context);
+  if (!loaded.usable()) {
+    Error error = refuse(source.file, loaded.problems);
+    if (!key) error.message += "\n" + key.error().message;
+    return error;
+  }
+  if (!key) return key.error();
+
+  Result<HostPlan> plan = plan_host(loaded.network, source.host);
+  if (!plan) return file_error(source.file, plan.error().message, EINVAL);
+  LoadedPlan out;
+  out.plan = std::move(*plan);
+  out.private_key = std::move(*key);
+  out.preshared_keys = key_files.take();
+  for (const Problem& problem : loaded.problems) {
+    out.warnings.push_back(problem_to_string(problem, source.file));
+  }
+  return out;
+}
+
+std::vector<IpAddress> read_local_addresses(const std::string& except_interface) {
+  ifaddrs* list = nullptr;
+  std::vector<IpAddress> addresses;
+  if (::getifaddrs(&list) != 0) return addresses;
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (!except_interface.empty() && except_interface == entry->ifa_name) continue;
+    if (const auto address = to_address(entry->ifa_addr)) addresses.push_back(*address);
+  }
+  ::freeifaddrs(list);
+  return addresses;
+}
+
+}  // namespace hawser

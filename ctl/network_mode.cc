@@ -1,0 +1,282 @@
+#include "ctl/network_mode.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "ctl/endpoint_resolver.h"
+#include "ctl/hosts_file.h"
+#include "ctl/interface_setup.h"
+#include "ctl/name_resolver.h"
+#include "ctl/plan_change.h"
+#include "ctl/reload.h"
+
+namespace hawser {
+
+namespace asio = boost::asio;
+using ErrorCode = boost::system::error_code;
+
+namespace {
+
+NetworkFacts facts_of(const HostPlan& plan) {
+  NetworkFacts facts;
+  facts.network = plan.network;
+  facts.host = plan.host;
+  facts.role = host_role_name(plan.role);
+  for (const PlanPeer& peer : plan.peers) {
+    facts.peers[peer.public_key] = {peer.name, std::string(host_role_name(peer.role)),
+                                    peer.endpoint ? peer.endpoint->to_string() : std::string()};
+  }
+  for (const FailoverRoute& route : plan.failover_routes) {
+    if (route.peers.size() < 2) continue;
+    auto& via = facts.routes.emplace_back(NetworkFacts::Route{route.destination, {}}).via;
+    for (const std::uint32_t index : route.peers) via.push_back(plan.peers[index].public_key);
+  }
+  return facts;
+}
+
+void log_lines(const LogSink& log, LogLevel level, std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    log(level, std::string(line));
+  }
+}
+
+}  // namespace
+
+Result<LoadedPlan> load_network_plan(const DaemonOptions& options) {
+  const NetworkOptions& network = *options.network;
+  Result<LoadedPlan> loaded =
+      load_plan({network.file, network.host, options.private_key_file}, read_local_addresses());
+  if (!loaded) return loaded;
+  PlanInterface& interface = loaded->plan.interface;
+  if (network.mtu) interface.mtu = *network.mtu;
+  if (network.listen_port) interface.listen_port = *network.listen_port;
+  return loaded;
+}
+
+Status adopt_plan(DaemonOptions& options, const HostPlan& plan) {
+  if (!options.interface.empty() && options.interface != plan.interface.name) {
+    return Error{fmt::format("the network file names the interface {}, the command line {}; leave "
+                             "it out of one of them",
+                             plan.interface.name, options.interface),
+                 EINVAL};
+  }
+  options.interface = plan.interface.name;
+  options.mtu = plan.interface.mtu;
+  options.listen_port = plan.interface.listen_port.value_or(0);
+  if (!options.network->has_forward && plan.role == HostRole::kController) {
+    options.forward = ForwardMode::kDirect;
+  }
+  return {};
+}
+
+struct NetworkMode::Impl {
+  Impl(Parts given, LoadedPlan running);
+
+  // The ports of its parts.
+  Result<LoadedPlan> load();
+  Status apply(const LoadedPlan& from, const LoadedPlan& to);
+
+  Status extend(const HostPlan& to);
+  void reduce(const HostPlan& to);
+  Status write_hosts(const HostPlan& plan);
+  void now_runs(const HostPlan& plan);
+  void wait_for_tick();
+  void wait_for_confirmation();
+  void tell_confirmation();
+
+  Parts parts;
+  std::unique_ptr<InterfaceSetup> interface;
+  std::unique_ptr<HostsFile> hosts;
+  EndpointResolver endpoints;
+  Reloader reloader;
+  asio::steady_timer tick_timer;
+  asio::steady_timer confirm_timer;
+};
+
+NetworkMode::Impl::Impl(Parts given, LoadedPlan running)
+    : parts(std::move(given)),
+      endpoints({make_system_resolver(parts.io),
+                 [this](const PublicKey& key) { return parts.device.view_peer(key); },
+                 [this](DeviceChange change) {
+                   return parts.device.apply(std::move(change), parts.clock.now());
+                 }},
+                parts.clock, parts.random, parts.log),
+      reloader({[this] { return load(); },
+                [this](const LoadedPlan& from, const LoadedPlan& to) { return apply(from, to); }},
+               std::move(running), parts.log),
+      tick_timer(parts.io),
+      confirm_timer(parts.io) {
+  const HostPlan& plan = reloader.running().plan;
+  if (!parts.interface.empty()) {
+    interface = std::make_unique<InterfaceSetup>(make_netlink_port(parts.interface), parts.log);
+  }
+  const std::string& path = parts.options.network->hosts_file;
+  if (!path.empty()) hosts = std::make_unique<HostsFile>(path, plan.network, parts.log);
+}
+
+Result<LoadedPlan> NetworkMode::Impl::load() {
+  Result<LoadedPlan> loaded = load_network_plan(parts.options);
+  if (!loaded) return loaded;
+  for (const std::string& warning : loaded->warnings) parts.log(LogLevel::kWarning, warning);
+  loaded->private_key = PrivateKey();  // checked; the device has it
+  return loaded;
+}
+
+Status NetworkMode::Impl::extend(const HostPlan& to) {
+  if (interface) return interface->extend(InterfaceSettings::of(to));
+  // Without an interface the device answers for the addresses itself.
+  HostRoutes own;
+  for (const InterfaceAddress& address : to.interface.addresses) {
+    own.own_addresses.push_back(address.address);
+  }
+  parts.device.set_host_routes(own);
+  parts.device.set_mtu(to.interface.mtu);
+  return {};
+}
+
+void NetworkMode::Impl::reduce(const HostPlan& to) {
+  if (interface) interface->reduce(InterfaceSettings::of(to));
+}
+
+Status NetworkMode::Impl::write_hosts(const HostPlan& plan) {
+  return hosts ? hosts->write(plan.hosts) : Status();
+}
+
+// First everything that is new, then the peers, the names, and at last what is no longer wanted: no
+// packet of what stays is without its address or route meanwhile.
+Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
+  const auto take_back = [&] {
+    if (const Status back = extend(from.plan); !back) {
+      parts.log(LogLevel::kError, back.error().message);
+    }
+    reduce(from.plan);
+  };
+  if (Status extended = extend(to.plan); !extended) {
+    take_back();
+    return extended;
+  }
+  if (Status set = parts.control.set(plan_change(to.plan, &from.plan, to.preshared_keys)); !set) {
+    take_back();
+    return set;
+  }
+  if (Status written = write_hosts(to.plan); !written) {
+    const Status back = parts.control.set(plan_change(from.plan, &to.plan, from.preshared_keys));
+    if (!back) parts.log(LogLevel::kError, back.error().message);
+    take_back();
+    return written;
+  }
+  reduce(to.plan);
+  now_runs(to.plan);
+  return {};
+}
+
+void NetworkMode::Impl::now_runs(const HostPlan& plan) {
+  endpoints.set_plan(plan);
+  parts.control.facts().network = facts_of(plan);
+}
+
+void NetworkMode::Impl::wait_for_tick() {
+  tick_timer.expires_after(kEndpointTick);
+  tick_timer.async_wait([this](ErrorCode cancelled) {
+    if (cancelled) return;
+    endpoints.tick();
+    wait_for_tick();
+  });
+}
+
+void NetworkMode::Impl::wait_for_confirmation() {
+  tell_confirmation();
+  confirm_timer.cancel();
+  const std::optional<Instant> deadline = reloader.deadline();
+  if (!deadline) return;
+  confirm_timer.expires_after(*deadline - parts.clock.now().boot);
+  confirm_timer.async_wait([this](ErrorCode cancelled) {
+    if (cancelled) return;
+    reloader.tick(parts.clock.now().boot);
+    wait_for_confirmation();
+  });
+}
+
+void NetworkMode::Impl::tell_confirmation() {
+  auto& facts = parts.control.facts().network;
+  if (!facts) return;
+  facts->confirm_until.reset();
+  if (const auto deadline = reloader.deadline()) {
+    const Now now = parts.clock.now();
+    facts->confirm_until =
+        now.wall.seconds + std::chrono::ceil<std::chrono::seconds>(*deadline - now.boot).count();
+  }
+}
+
+NetworkMode::NetworkMode(Parts parts, LoadedPlan running)
+    : impl_(std::make_unique<Impl>(std::move(parts), std::move(running))) {}
+
+NetworkMode::~NetworkMode() { stop(); }
+
+Status NetworkMode::set_up() {
+  const HostPlan& plan = impl_->reloader.running().plan;
+  if (Status extended = impl_->extend(plan); !extended) return extended;
+  if (Status written = impl_->write_hosts(plan); !written) return written;
+  impl_->now_runs(plan);
+  return {};
+}
+
+void NetworkMode::start() {
+  impl_->endpoints.tick();
+  impl_->wait_for_tick();
+}
+
+void NetworkMode::stop() {
+  impl_->tick_timer.cancel();
+  impl_->confirm_timer.cancel();
+  impl_->hosts.reset();
+  impl_->interface.reset();
+}
+
+bool NetworkMode::has_goodbyes() const {
+  const HostPlan& plan = impl_->reloader.running().plan;
+  return !plan_overlay(plan).goodbyes.empty();
+}
+
+void NetworkMode::reload_on_signal() { (void)reload(std::nullopt); }
+
+Status NetworkMode::set(DeviceChange change) { return impl_->parts.control.set(std::move(change)); }
+
+DeviceView NetworkMode::get() { return impl_->parts.control.get(); }
+
+std::string NetworkMode::status() { return impl_->parts.control.status(); }
+
+Status NetworkMode::reload(std::optional<std::uint32_t> confirm_seconds) {
+  Impl& impl = *impl_;
+  impl.parts.service.reloading();
+  const Status done = impl.reloader.reload(confirm_seconds, impl.parts.clock.now().boot);
+  impl.wait_for_confirmation();
+  if (done) {
+    impl.parts.log(LogLevel::kInfo,
+                   confirm_seconds
+                       ? fmt::format("reloaded {}; the old plan returns in {} s unless the reload "
+                                     "is confirmed",
+                                     impl.parts.options.network->file, *confirm_seconds)
+                       : fmt::format("reloaded {}", impl.parts.options.network->file));
+  } else {
+    log_lines(impl.parts.log, LogLevel::kError, "reload refused: " + done.error().message);
+  }
+  impl.parts.service.ready(done ? "running" : "running; the last reload was refused");
+  return done;
+}
+
+Status NetworkMode::confirm() {
+  Status done = impl_->reloader.confirm();
+  impl_->wait_for_confirmation();
+  if (done) impl_->parts.log(LogLevel::kInfo, "the reload is confirmed");
+  return done;
+}
+
+}  // namespace hawser

@@ -1,0 +1,74 @@
+#pragma once
+#include <boost/asio/io_context.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log_sink.h"
+#include "base/random_source.h"
+#include "base/result.h"
+#include "ctl/control_target.h"
+#include "ctl/device_control.h"
+#include "ctl/network_file.h"
+#include "ctl/options.h"
+#include "ctl/service_notify.h"
+#include "dataplane/device.h"
+
+namespace hawser {
+
+// Reads the network that `options` name (options.network is set) and derives this host's plan. What
+// the command line says of the interface (--mtu, --listen-port) goes before what the file says.
+Result<LoadedPlan> load_network_plan(const DaemonOptions& options);
+
+// Takes into `options` what the plan says and the command line did not: interface, MTU, port; and a
+// controller forwards directly. An interface name that contradicts the plan is an error.
+Status adopt_plan(DaemonOptions& options, const HostPlan& plan);
+
+// NetworkMode keeps a host the way its network's plan wants it: interface, peers, host names,
+// endpoints. It stands before the DeviceControl as the control socket's target. Control thread.
+class NetworkMode : public ControlTarget {
+ public:
+  struct Parts {
+    boost::asio::io_context& io;  // all of these outlive it
+    Device& device;
+    DeviceControl& control;
+    Clock& clock;
+    RandomSource& random;
+    const ServiceNotify& service;
+    std::string interface;  // empty: no TUN
+    DaemonOptions options;
+    LogSink log;
+  };
+
+  // `running`: the plan whose peers the device has got already (ctl/plan_change.h).
+  NetworkMode(Parts parts, LoadedPlan running);
+  ~NetworkMode() override;
+  NetworkMode(const NetworkMode&) = delete;
+  NetworkMode& operator=(const NetworkMode&) = delete;
+
+  // Addresses, routes, host names. When it fails, what it did is undone with the object.
+  Status set_up();
+  // From now on names are resolved, and unconfirmed reloads taken back. Needs the io_context.
+  void start();
+  // Takes host names, addresses and routes away. Again is harmless.
+  void stop();
+  // Are there peers to be told that this host stops?
+  bool has_goodbyes() const;
+  // For SIGHUP: what reload() refuses is logged.
+  void reload_on_signal();
+
+  Status set(DeviceChange change) override;
+  DeviceView get() override;
+  std::string status() override;
+  Status reload(std::optional<std::uint32_t> confirm_seconds) override;
+  Status confirm() override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hawser
