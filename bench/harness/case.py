@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Optional
 
-LINK_MODES = {"whole": "trains cross a link whole", "single": "every packet crosses a link alone"}
+LINK_MODES = {
+    "whole": "trains cross a link as one buffer",
+    "single": "every packet crosses a link alone, and arrives alone",
+    "gathered": "every packet crosses a link alone, and GRO gathers trains behind it",
+}
 
 
 @dataclass

@@ -57,7 +57,7 @@ def _group(canvas: _Canvas, results: Results, case, y: float) -> float:
     largest = max([goal] + [summary.high for _, summary in summaries]) or 1.0
     scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / largest
     top = y
-    title = case.title if case.link == "whole" else f"{case.title}, alone"
+    title = case.title if case.link == "whole" else f"{case.title}, {case.link}"
     canvas.text(LABEL_WIDTH - 10, y + BAR - 5, title, anchor="end")
     direction = "less is better" if case.smaller_is_better else ""
     canvas.text(LABEL_WIDTH - 10, y + 2 * BAR - 5, direction, "small", "end")

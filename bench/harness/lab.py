@@ -64,11 +64,12 @@ class Namespace:
         self.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 
     def set_link_mode(self, mode: str) -> None:
-        """whole: a train crosses a link as one. single: every packet crosses alone, and the
-        receiving side gathers them again (what a network card does)."""
-        segmentation, gro = ("on", "off") if mode == "whole" else ("off", "on")
+        """See case.LINK_MODES. A veth gathers nothing, whatever "gro" says, while its other end still
+        has any TCP segmentation offload (veth_skb_is_eligible_for_gro in the kernel)."""
+        udp, gro, tcp = {"whole": ("on", "off", "on"), "single": ("off", "on", "on"),
+                         "gathered": ("off", "on", "off")}[mode]
         for device in self.devices:
-            self.run("ethtool", "-K", device, "tx-udp-segmentation", segmentation, "gro", gro)
+            self.run("ethtool", "-K", device, "tx-udp-segmentation", udp, "gro", gro, "tso", tcp)
 
 
 class Lab:

@@ -25,7 +25,7 @@ class RelayCase(Case):
 
 
 def all_cases() -> list:
-    whole, single = "whole", "single"
+    whole, single, gathered = "whole", "single", "gathered"
 
     def case(name, title, link, goal=None, **settings):
         return RelayCase(name, title, link, "Gbit/s", goal or Goal(), **settings)
@@ -44,7 +44,9 @@ def all_cases() -> list:
              send="singles"),
         case("relay-1420-single", "relay, 1,420 bytes", single, Goal(ratio=2.5), latency=True),
         case("relay-128-single", "relay, 128 bytes", single, Goal(ratio=2.5), size="128"),
-        case("relay-imix-single", "relay, mixed sizes", single, size="imix"),
+        case("relay-1420-gathered", "relay, 1,420 bytes", gathered),
+        case("relay-128-gathered", "relay, 128 bytes", gathered, size="128"),
+        case("relay-imix-gathered", "relay, mixed sizes", gathered, size="imix"),
     ]
 
 

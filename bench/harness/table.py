@@ -39,13 +39,13 @@ def _lines(rows: list) -> list:
 def main_table(results: Results, subject: str) -> str:
     rows = [["case", "unit", *results.routers, f"goals of {subject}"]]
     for case in results.cases:
-        title = case.title if case.link == "whole" else f"{case.title}, alone on the link"
+        title = case.title if case.link == "whole" else f"{case.title}, {case.link}"
         rows.append([title, case.unit, *(_cell(results, case, router) for router in results.routers),
                      _goal_cell(results, case, subject)])
     lines = _lines(rows)
     lines += ["", f"Median (lowest–highest) of the rounds; processor time of the router for one "
               f"relayed packet; how many times better than {results.baseline}. "
-              + " ".join(f"Link mode {name}: {text}." for name, text in LINK_MODES.items())]
+              + "; ".join(f"{name}: {text}" for name, text in LINK_MODES.items()) + "."]
     return "\n".join(lines)
 
 
