@@ -85,7 +85,7 @@ def draw(results: Results, subtitle: str) -> str:
     canvas = _Canvas()
     canvas.text(16, 24, "Throughput and round-trip times", "title")
     canvas.text(16, 42, subtitle, "small")
-    x = LABEL_WIDTH
+    x = LABEL_WIDTH + 60
     for number, router in enumerate(results.routers):
         canvas.bar(x, 14, 12, COLOURS[number % len(COLOURS)])
         canvas.text(x + 18, 25, router)

@@ -80,7 +80,7 @@ class Lab:
     def __init__(self):
         Lab._labs += 1
         self.number = Lab._labs
-        self.dir = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.dir = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.namespaces = []
         self.processes = []
 
@@ -159,12 +159,17 @@ class PathLab(Lab):
             raise
 
 
+def _is_left_over(name: str) -> bool:
+    pid = name[len(PREFIX):].split("-")[0]
+    return name.startswith(PREFIX) and not Path(f"/proc/{pid}").exists()
+
+
 def sweep() -> None:
-    """Removes the namespaces of comparisons that were killed. Running ones are left alone."""
+    """Removes what comparisons have left that were killed. Running ones are left alone."""
     for line in run("ip", "netns", "list", check=False).splitlines():
         name = line.split()[0] if line.strip() else ""
-        if not name.startswith(PREFIX):
-            continue
-        pid = name[len(PREFIX):].split("-")[0]
-        if not Path(f"/proc/{pid}").exists():
+        if _is_left_over(name):
             run("ip", "netns", "delete", name, check=False)
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _is_left_over(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
