@@ -1,0 +1,483 @@
+// The controller: decisions of the router, relay as a router does it, ICMP.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "base/wire.h"
+#include "noise/aead.h"
+#include "routing/checksum.h"
+#include "routing/ip_packet.h"
+#include "tests/dataplane/pair.h"
+
+namespace hawser::testing {
+namespace {
+
+// A controller (10.0.0.1, fd00::1) and two peers, a (…2) and b (…3), all with sessions.
+class Hub {
+ public:
+  explicit Hub(DeviceOptions options = direct())
+      : hub(std::move(options), make_private_key(1), 11),
+        a({}, make_private_key(2), 12),
+        b({}, make_private_key(3), 13) {
+    set_now(kStart);
+    join(a, "10.0.0.2/32", "fd00::2/128");
+    join(b, "10.0.0.3/32", "fd00::3/128");
+    a.send(make_echo_request(address("10.0.0.2"), address("10.0.0.1"), 1));
+    deliver();
+    b.send(make_echo_request(address("10.0.0.3"), address("10.0.0.1"), 1));
+    deliver();
+    hub.to_tun.clear();
+    a.to_tun.clear();
+    b.to_tun.clear();
+    drops_before_ = total_drops(hub.device());
+  }
+  static DeviceOptions direct() {
+    DeviceOptions options;
+    options.forward = ForwardMode::kDirect;
+    options.own_addresses = {address("10.0.0.1"), address("fd00::1")};
+    return options;
+  }
+  static DeviceOptions with(ForwardMode forward, bool has_tun) {
+    DeviceOptions options = direct();
+    options.forward = forward;
+    options.has_tun = has_tun;
+    return options;
+  }
+
+  void set_now(const Now& now) {
+    now_ = now;
+    for (Node* node : {&hub, &a, &b}) node->set_now(now);
+  }
+  void sleep(Duration by) { set_now(later(now_, by)); }
+  void deliver() {
+    for (int round = 0; round < 20; ++round) {
+      for (Node* node : {&hub, &a, &b}) node->run_handshakes();
+      for (Node* node : {&a, &b}) {
+        const Endpoint from = node == &a ? at_a : at_b;
+        for (const Datagram& d : std::exchange(node->sent, {})) hub.receive({d.bytes, from, 0});
+      }
+      for (const Datagram& d : std::exchange(hub.sent, {})) {
+        (d.remote.same_remote(at_a) ? a : b).receive({d.bytes, at_hub, d.traffic_class});
+      }
+    }
+  }
+  void give_hub(const PublicKey& key, const char* allowed, bool with_endpoint = true) {
+    DeviceChange change;
+    change.peers.push_back(peer_change(key, {prefix(allowed)}));
+    if (with_endpoint) change.peers.back().endpoint = at_b;
+    hub.apply(std::move(change));
+    deliver();
+  }
+  std::uint64_t new_drops() { return total_drops(hub.device()) - drops_before_; }
+
+  Endpoint at_hub = endpoint("192.0.2.1", 1001);
+  Endpoint at_a = endpoint("192.0.2.2", 1002);
+  Endpoint at_b = endpoint("192.0.2.3", 1003);
+  Node hub;
+  Node a;
+  Node b;
+
+ private:
+  void join(Node& node, const char* v4, const char* v6) {
+    DeviceChange change;
+    change.peers.push_back(peer_change(node.public_key(), {prefix(v4), prefix(v6)}));
+    hub.apply(std::move(change));
+    DeviceChange its;
+    its.peers.push_back(
+        peer_change(hub.public_key(), {prefix("0.0.0.0/0"), prefix("::/0")}, at_hub));
+    node.apply(std::move(its));
+  }
+
+  Now now_;
+  std::uint64_t drops_before_ = 0;
+};
+
+InnerPacket a_to_b(bool v6 = false) {
+  return {.source = address(v6 ? "fd00::2" : "10.0.0.2"),
+          .destination = address(v6 ? "fd00::3" : "10.0.0.3"),
+          .id = 5,
+          .payload_len = 100};
+}
+
+InnerPacket a_to(const char* destination) {
+  const bool v6 = address(destination).family == IpFamily::kV6;
+  return {.source = address(v6 ? "fd00::2" : "10.0.0.2"),
+          .destination = address(destination),
+          .id = 6,
+          .payload_len = 100};
+}
+
+// --- who gets it ---
+
+TEST(Forwarding, DirectRelaysBetweenPeersInTheProcess) {
+  Hub hub;
+  for (const bool v6 : {false, true}) {
+    hub.a.send(make_packet(a_to_b(v6)));
+    hub.deliver();
+    ASSERT_EQ(hub.b.to_tun.size(), 1U);
+    const auto inner = read_packet(hub.b.to_tun[0]);
+    ASSERT_TRUE(inner);
+    EXPECT_EQ(inner->hop_limit, 63);
+    hub.b.to_tun.clear();
+  }
+  EXPECT_TRUE(hub.hub.to_tun.empty());
+  EXPECT_EQ(hub.hub.device().counters().relayed_packets, 2U);
+  EXPECT_EQ(hub.new_drops(), 0U);
+}
+
+TEST(Forwarding, KernelHandsEverythingToTun) {
+  Hub hub(Hub::with(ForwardMode::kKernel, true));
+  hub.a.send(make_packet(a_to_b()));
+  hub.deliver();
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  ASSERT_EQ(hub.hub.to_tun.size(), 1U);
+  EXPECT_EQ(hub.hub.to_tun[0], make_packet(a_to_b())) << "untouched, hop limit included";
+}
+
+TEST(Forwarding, NoneTakesOnlyWhatIsForUs) {
+  Hub hub(Hub::with(ForwardMode::kNone, true));
+  hub.a.send(make_packet(a_to_b()));
+  hub.a.send(make_packet(a_to("10.0.0.1")));
+  hub.deliver();
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  EXPECT_EQ(hub.hub.to_tun.size(), 1U);
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNotForUs), 1U);
+}
+
+TEST(Forwarding, WithoutTunItRelaysWhateverTheModeButNone) {
+  for (const ForwardMode mode : {ForwardMode::kKernel, ForwardMode::kDirect}) {
+    Hub hub(Hub::with(mode, false));
+    hub.a.send(make_packet(a_to_b()));
+    hub.deliver();
+    EXPECT_EQ(hub.b.to_tun.size(), 1U);
+  }
+  Hub hub(Hub::with(ForwardMode::kNone, false));
+  hub.a.send(make_packet(a_to_b()));
+  hub.deliver();
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNotForUs), 1U);
+}
+
+TEST(Forwarding, OurOwnAddressesWinOverEverything) {
+  Hub hub;
+  hub.give_hub(hub.b.public_key(), "10.0.0.1/32");
+  hub.give_hub(hub.b.public_key(), "0.0.0.0/0");
+  hub.a.send(make_packet(a_to("10.0.0.1")));
+  hub.deliver();
+  EXPECT_EQ(hub.hub.to_tun.size(), 1U);
+  EXPECT_TRUE(hub.b.to_tun.empty());
+}
+
+TEST(Forwarding, TheLongerOfHostRouteAndAllowedIpWins) {
+  Hub hub;
+  hub.give_hub(hub.b.public_key(), "10.5.0.0/16");
+  const auto goes_to_b = [&](const HostRoutes& routes, const char* destination) {
+    hub.hub.device().set_host_routes(routes);
+    hub.b.to_tun.clear();
+    hub.hub.to_tun.clear();
+    hub.a.send(make_packet(a_to(destination)));
+    hub.deliver();
+    EXPECT_EQ(hub.b.to_tun.size() + hub.hub.to_tun.size(), 1U);
+    return !hub.b.to_tun.empty();
+  };
+  HostRoutes routes;
+  EXPECT_TRUE(goes_to_b(routes, "10.5.1.1"));
+  routes.routes = {prefix("10.5.1.0/24")};
+  EXPECT_FALSE(goes_to_b(routes, "10.5.1.1"));
+  EXPECT_TRUE(goes_to_b(routes, "10.5.2.1"));
+  routes.routes = {prefix("10.5.0.0/16")};
+  EXPECT_TRUE(goes_to_b(routes, "10.5.1.1")) << "equally long: the peer";
+  routes.routes = {prefix("10.0.0.0/8")};
+  EXPECT_TRUE(goes_to_b(routes, "10.5.1.1"));
+  routes.own_addresses = {address("10.5.1.1")};
+  EXPECT_FALSE(goes_to_b(routes, "10.5.1.1"));
+  routes = {};
+  EXPECT_TRUE(goes_to_b(routes, "10.5.1.1")) << "routes that are gone count no more";
+}
+
+TEST(Forwarding, APeerWithADefaultRouteStealsNeitherTheHostNorItsRoutes) {
+  Hub hub;
+  hub.give_hub(hub.b.public_key(), "::/0");
+  HostRoutes routes;
+  routes.own_addresses = {address("2001:db8::1")};
+  routes.routes = {prefix("::/0"), prefix("2001:db8:5::/48")};
+  hub.hub.device().set_host_routes(routes);
+  for (const char* ours : {"2001:db8::1", "2001:db8:5::9", "fe80::1", "ff02::1", "fd00::1"}) {
+    hub.a.send(make_packet(a_to(ours)));
+  }
+  hub.deliver();
+  EXPECT_EQ(hub.hub.to_tun.size(), 5U);
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  hub.a.send(make_packet(a_to("2001:db8:6::9")));
+  hub.deliver();
+  EXPECT_EQ(hub.b.to_tun.size(), 1U);
+}
+
+TEST(Forwarding, WithoutTunLinkLocalAndMulticastEndHere) {
+  Hub hub(Hub::with(ForwardMode::kDirect, false));
+  hub.give_hub(hub.b.public_key(), "::/0");
+  for (const char* there : {"fe80::1", "ff02::1"}) hub.a.send(make_packet(a_to(there)));
+  hub.deliver();
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNotForUs), 2U);
+}
+
+TEST(Forwarding, ASourceThatBelongsToAnotherPeerIsRefused) {
+  Hub hub;
+  InnerPacket forged = a_to_b();
+  forged.source = address("10.0.0.3");
+  hub.a.send(make_packet(forged));
+  forged.source = address("10.99.0.1");
+  hub.a.send(make_packet(forged));
+  hub.deliver();
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kSourceNotAllowed), 2U);
+  EXPECT_TRUE(hub.a.to_tun.empty()) << "no ICMP error for a forged source";
+}
+
+// --- the relay is a router ---
+
+TEST(Relay, APacketAtTheEndOfItsHopsIsAnsweredAndCounted) {
+  Hub hub;
+  for (const bool v6 : {false, true}) {
+    InnerPacket dying = a_to_b(v6);
+    dying.hop_limit = 1;
+    hub.a.send(make_packet(dying));
+    hub.deliver();
+    EXPECT_TRUE(hub.b.to_tun.empty());
+    ASSERT_EQ(hub.a.to_tun.size(), 1U);
+    EXPECT_EQ(read_icmp(hub.a.to_tun[0]), (v6 ? IcmpKind{3, 0} : IcmpKind{11, 0}));
+    EXPECT_EQ(parse_ip(hub.a.to_tun[0])->source, address(v6 ? "fd00::1" : "10.0.0.1"));
+    hub.a.to_tun.clear();
+  }
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kHopLimit), 2U);
+  EXPECT_EQ(hub.hub.device().counters().icmp_errors_sent, 2U);
+}
+
+TEST(Relay, WhatIsTooBigIsAnsweredWithTheMtu) {
+  Hub hub;
+  hub.hub.device().set_mtu(1300);
+  for (const bool v6 : {false, true}) {
+    InnerPacket big = a_to_b(v6);
+    big.payload_len = 1360;
+    hub.a.send(make_packet(big));
+    hub.deliver();
+    EXPECT_TRUE(hub.b.to_tun.empty());
+    ASSERT_EQ(hub.a.to_tun.size(), 1U);
+    const Packet& error = hub.a.to_tun[0];
+    EXPECT_EQ(read_icmp(error), (v6 ? IcmpKind{2, 0} : IcmpKind{3, 4}));
+    const std::size_t icmp = v6 ? 40 : 20;
+    EXPECT_EQ(v6 ? load_be32(&error[icmp + 4]) : load_be16(&error[icmp + 6]), 1300U);
+    EXPECT_LE(error.size(), v6 ? 1280U : 576U);
+    hub.a.to_tun.clear();
+  }
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kTooBig), 2U);
+}
+
+TEST(Relay, Ipv4WithoutDfIsFragmented) {
+  Hub hub;
+  hub.hub.device().set_mtu(576);
+  InnerPacket big = a_to_b();
+  big.payload_len = 1300;
+  big.dont_fragment = false;
+  const Packet whole = make_packet(big);
+  hub.a.send(whole);
+  hub.deliver();
+  ASSERT_EQ(hub.b.to_tun.size(), 3U);
+  Packet joined(whole.begin(), whole.begin() + 20);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Packet& part = hub.b.to_tun[i];
+    const auto header = parse_ip(part);
+    ASSERT_TRUE(header);
+    EXPECT_LE(part.size(), 576U);
+    EXPECT_EQ(header->hop_limit, 63);
+    EXPECT_EQ(checksum_finish(checksum_add(0, std::span(part).first(20))), 0);
+    const std::uint16_t field = load_be16(&part[6]);
+    EXPECT_EQ((field & 0x1fffU) * 8, joined.size() - 20);
+    EXPECT_EQ((field & 0x2000) != 0, i + 1 < 3);
+    joined.insert(joined.end(), part.begin() + 20, part.end());
+  }
+  EXPECT_TRUE(std::equal(whole.begin() + 20, whole.end(), joined.begin() + 20, joined.end()));
+  EXPECT_EQ(hub.new_drops(), 0U);
+}
+
+TEST(Relay, UnknownEndpointsAndRoutesAreAnswered) {
+  Hub hub(Hub::with(ForwardMode::kDirect, false));
+  hub.give_hub(make_private_key(8).derive_public(), "10.8.0.0/16", /*with_endpoint=*/false);
+  hub.a.send(make_packet(a_to("10.8.0.1")));
+  hub.a.send(make_packet(a_to("10.77.0.1")));
+  hub.deliver();
+  ASSERT_EQ(hub.a.to_tun.size(), 2U);
+  EXPECT_EQ(read_icmp(hub.a.to_tun[0]), (IcmpKind{3, 1}));
+  EXPECT_EQ(read_icmp(hub.a.to_tun[1]), (IcmpKind{3, 0}));
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNoEndpoint), 1U);
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNoRoute), 1U);
+}
+
+TEST(Relay, ErrorsAreRateLimitedAndEveryDropStillCounted) {
+  Hub hub;
+  InnerPacket dying = a_to_b();
+  dying.hop_limit = 1;
+  for (int i = 0; i < 500; ++i) {
+    hub.a.send(make_packet(dying));
+  }
+  hub.deliver();
+  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurst});
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kHopLimit), 500U);
+  hub.sleep(10ms);
+  for (int i = 0; i < 500; ++i) hub.a.send(make_packet(dying));
+  hub.deliver();
+  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurst} + 10);
+}
+
+TEST(Relay, AnIcmpErrorIsNotAnsweredWithAnother) {
+  Hub hub;
+  InnerPacket dying = a_to_b();
+  dying.hop_limit = 1;
+  hub.a.send(make_packet(dying));
+  hub.deliver();
+  ASSERT_EQ(hub.a.to_tun.size(), 1U);
+  Packet error = hub.a.to_tun[0];
+  hub.a.to_tun.clear();
+  // The same error as a's own, on its last hop to b.
+  for (std::size_t i = 0; i < 4; ++i) {
+    error[12 + i] = address("10.0.0.2").bytes[i];
+    error[16 + i] = address("10.0.0.3").bytes[i];
+  }
+  error[8] = 1;
+  hub.a.send(error);
+  hub.deliver();
+  EXPECT_TRUE(hub.a.to_tun.empty());
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kHopLimit), 2U);
+}
+
+TEST(Relay, TheSendersPaddingIsNotPassedOn) {
+  Hub hub;
+  const Packet packet = make_packet(a_to_b());
+  Packet padded = packet;
+  padded.resize((packet.size() + 15) / 16 * 16 + 64, 0xee);
+  const Keypair* const out = Pair::only_peer(hub.a).sessions.current();
+  Packet datagram(padded.size() + kTransportOverhead);
+  store_le32(&datagram[0], 4);
+  store_le32(&datagram[4], out->remote_index);
+  store_le64(&datagram[8], 500);
+  std::copy(padded.begin(), padded.end(), datagram.begin() + 16);
+  const auto aead = make_aead(AeadKind::kBoringSsl);
+  AeadJob job{&datagram[16], static_cast<std::uint32_t>(padded.size()), false, 500,
+              &out->send_key()};
+  aead->seal({&job, 1});
+  hub.hub.receive({datagram, hub.at_a, 0});
+  ASSERT_EQ(hub.hub.sent.size(), 1U);
+  Packet relayed = hub.hub.sent[0].bytes;
+  const Keypair* const in = hub.b.device().state().sessions.lookup(load_le32(&relayed[4]));
+  ASSERT_NE(in, nullptr);
+  AeadJob open{&relayed[16], static_cast<std::uint32_t>(relayed.size() - 32), false,
+               load_le64(&relayed[8]), &in->receive_key()};
+  aead->open({&open, 1});
+  ASSERT_TRUE(open.ok);
+  EXPECT_EQ(open.len, (packet.size() + 15) / 16 * 16);
+  for (std::size_t i = packet.size(); i < open.len; ++i) EXPECT_EQ(relayed[16 + i], 0);
+}
+
+TEST(Relay, ATrainStaysATrainWithoutACopy) {
+  Hub hub;
+  std::vector<Packet> packets;
+  for (std::uint64_t id = 0; id < 20; ++id) {
+    InnerPacket inner = a_to_b();
+    inner.id = id;
+    inner.payload_len = id + 1 < 20 ? 900 : 300;
+    packets.push_back(make_packet(inner));
+  }
+  hub.a.send(packets);
+  std::vector<Datagram> train = std::exchange(hub.a.sent, {});
+  for (Datagram& datagram : train) datagram.remote = hub.at_a;
+  std::size_t sends = 0;
+  std::size_t slices = 0;
+  hub.hub.send_result = [&](const UdpSend& send) {
+    ++sends;
+    slices += send.num_slices;
+    return UdpOutcome{};
+  };
+  hub.hub.receive_trains({train});
+  EXPECT_EQ(sends, 1U);
+  EXPECT_EQ(slices, 1U) << "the train goes out of the buffer it came in";
+  hub.deliver();
+  ASSERT_EQ(hub.b.to_tun.size(), 20U);
+  for (std::uint64_t id = 0; id < 20; ++id) EXPECT_EQ(read_packet(hub.b.to_tun[id])->id, id);
+}
+
+TEST(Relay, AMixedTrainKeepsTheOrderOfEachPair) {
+  Hub hub;
+  std::vector<Packet> packets;
+  for (std::uint64_t id = 0; id < 60; ++id) {
+    // To b, to the controller itself, back to a, and nowhere.
+    InnerPacket inner = a_to(std::array{"10.0.0.3", "10.0.0.1", "10.0.0.2", "224.0.0.5"}[id % 4]);
+    inner.id = id;
+    packets.push_back(make_packet(inner));
+  }
+  hub.a.send(packets);
+  std::vector<Datagram> train = std::exchange(hub.a.sent, {});
+  for (Datagram& datagram : train) datagram.remote = hub.at_a;
+  hub.hub.receive_trains({train});
+  hub.deliver();
+  for (const auto* got : {&hub.b.to_tun, &hub.a.to_tun, &hub.hub.to_tun}) {
+    std::uint64_t last = 0;
+    for (const Packet& packet : *got) {
+      const auto inner = read_packet(packet);
+      ASSERT_TRUE(inner);
+      EXPECT_TRUE(inner->id > last || last == 0);
+      last = inner->id;
+    }
+  }
+  EXPECT_EQ(hub.b.to_tun.size(), 15U);
+  EXPECT_EQ(hub.a.to_tun.size(), 15U);
+  EXPECT_EQ(hub.hub.to_tun.size(), 30U);
+}
+
+TEST(Relay, WaitsForASessionInTheStagedPackets) {
+  Hub hub;
+  hub.hub.device().set_up(false, kStart);
+  hub.hub.device().set_up(true, kStart);  // no sessions left
+  hub.a.send(make_packet(a_to("10.0.0.1")));
+  hub.sleep(16s);
+  hub.deliver();
+  hub.hub.to_tun.clear();
+  hub.a.send(make_packet(a_to_b()));
+  for (const Datagram& d : std::exchange(hub.a.sent, {})) hub.hub.receive({d.bytes, hub.at_a, 0});
+  EXPECT_TRUE(hub.b.to_tun.empty());
+  hub.deliver();
+  EXPECT_EQ(hub.b.to_tun.size(), 1U);
+}
+
+// --- without a TUN device ---
+
+TEST(NoTun, AnswersEchoRequestsToItsOwnAddressAndNothingElse) {
+  Hub hub(Hub::with(ForwardMode::kDirect, false));
+  for (const bool v6 : {false, true}) {
+    hub.a.send(make_echo_request(address(v6 ? "fd00::2" : "10.0.0.2"),
+                                 address(v6 ? "fd00::1" : "10.0.0.1"), 9));
+    hub.deliver();
+    ASSERT_EQ(hub.a.to_tun.size(), 1U);
+    EXPECT_EQ(read_icmp(hub.a.to_tun[0]), (v6 ? IcmpKind{129, 0} : IcmpKind{0, 0}));
+    hub.a.to_tun.clear();
+  }
+  hub.a.send(make_packet(a_to("10.0.0.1")));
+  hub.deliver();
+  EXPECT_TRUE(hub.a.to_tun.empty());
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNotForUs), 1U);
+}
+
+TEST(NoTun, WithoutAnAddressTheDummyAnswersForIpv4) {
+  DeviceOptions options;
+  options.forward = ForwardMode::kDirect;
+  options.has_tun = false;
+  Hub hub(options);
+  hub.a.send(make_packet(a_to("10.77.0.1")));
+  hub.a.send(make_packet(a_to("2001:db8::77")));
+  hub.deliver();
+  ASSERT_EQ(hub.a.to_tun.size(), 1U);
+  EXPECT_EQ(parse_ip(hub.a.to_tun[0])->source, address("192.0.0.8"));
+}
+
+}  // namespace
+}  // namespace hawser::testing
