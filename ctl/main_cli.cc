@@ -101,8 +101,11 @@ int run(int argc, char** argv) {
       app.add_subcommand("pubkey", "Read a private key from standard input, print its public key");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // help or version
+    return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    const std::string what = error.what();
+    return fail(what.substr(0, what.find('\n')) + "; see hawser --help");
   }
   if (!init_crypto()) return fail("a cryptographic library does not work on this processor");
   if (status->parsed()) return show_status(arguments);

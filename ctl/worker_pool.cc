@@ -132,7 +132,7 @@ Status WorkerPool::make_handshake_loop(const Parts& parts) {
 }
 
 void WorkerPool::start() {
-  handshake_thread_ = start_thread("hs", [this] { handshake_loop_->run(); });
+  handshake_thread_ = start_thread("handshake", [this] { handshake_loop_->run(); });
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     workers_[i].thread =
         start_thread(fmt::format("worker-{}", i), [this, i] { workers_[i].worker->run(); });
