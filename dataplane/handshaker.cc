@@ -73,9 +73,9 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
     if (!state_.timers.empty()) {
       turn.next_deadline = Instant(Duration(state_.timers.begin()->first.first));
     }
-  }
-  if (const auto next = liveness_.next(); next && state_.up.load()) {
-    if (!turn.next_deadline || *next < *turn.next_deadline) turn.next_deadline = next;
+    if (const auto next = liveness_.next(); next && state_.up.load()) {
+      if (!turn.next_deadline || *next < *turn.next_deadline) turn.next_deadline = next;
+    }
   }
   // While something waits to be freed, come back; nothing else may wake us.
   const bool waiting = state_.domain.reclaim() > 0;
