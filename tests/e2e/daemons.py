@@ -93,7 +93,14 @@ class Daemon:
         self.process = self.namespace.spawn(Path(self.command[-2]).name, *self.command, env=self.env)
         self.process.must_end_well = True
         wait_until(self.ready, START_S, f"the control socket of {self.interface} answers")
+        if is_hawser() and "wireguard-go" not in self.command and \
+                self.describe not in self.namespace.lab.reports:
+            self.namespace.lab.reports.append(self.describe)
         return self
+
+    def describe(self) -> str:
+        counters = [f"{key}={value}" for key, value in self.status() if value not in ("0", "")]
+        return f"--- status of {self.interface} in {self.namespace.name}\n" + "\n".join(counters)
 
     def ready(self) -> bool:
         assert self.process.alive, f"the daemon has ended:\n{self.process.output()}"

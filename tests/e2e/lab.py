@@ -8,6 +8,7 @@ can be swept up by the next one.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -176,6 +177,19 @@ class Namespace:
         text = self.run("cat", f"/sys/class/net/{name}/statistics/{direction}_packets").stdout
         return int(text)
 
+    def losses(self) -> str:
+        """What the kernel counted that explains a lost packet: lines that are not zero."""
+        done = self.run("nstat", "-asz", "*Udp*Err*", "*Udp*NoPorts", "Ip*Discards", "Ip*NoRoutes",
+                        "Ip*AddrErrors", check=False)
+        links = self.run("ip", "-s", "-j", "link", check=False)
+        found = [" ".join(line.split()[:2]) for line in done.stdout.splitlines()
+                 if not line.startswith("#") and line.split()[1] != "0"]
+        for link in json.loads(links.stdout or "[]"):
+            for direction, numbers in link.get("stats64", {}).items():
+                found += [f"{link['ifname']} {direction} {name} {number}" for name, number in
+                          numbers.items() if number and name in ("dropped", "errors", "over_errors")]
+        return f"--- losses in {self.name}: " + (", ".join(found) or "none")
+
     def pids(self) -> list:
         done = run("ip", "netns", "pids", self.name, check=False)
         return [int(pid) for pid in done.stdout.split()]
@@ -201,6 +215,7 @@ class Lab:
         self.namespaces: list = []
         self.processes: list = []
         self.interfaces: list = []
+        self.reports: list = []  # what else belongs into the report of a failed test: functions
         self._finalizers: list = []
         Lab.open_labs.append(self)
 
@@ -239,6 +254,11 @@ class Lab:
             text = process.output()[-2000:] if process.log_path.exists() else ""
             if text.strip():
                 parts.append(f"--- {process.name} (pid {process.pid})\n{text.rstrip()}")
+        for report in [*self.reports, *(namespace.losses for namespace in self.namespaces)]:
+            try:
+                parts.append(report())
+            except (OSError, AssertionError) as error:
+                parts.append(f"no report: {error}")
         return "\n".join(parts)
 
     def close(self) -> None:

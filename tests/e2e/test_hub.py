@@ -113,20 +113,23 @@ def test_the_hop_limit_is_decremented_by_one(direct):
         assert "ttl=63" in traffic.ping(first.namespace, address, 1).text
 
 
+def says_unreachable(text: str, router: str) -> bool:
+    return f"From {router}" in text and ("nreachable" in text or "o route" in text)
+
+
 @pytest.mark.hawser_only
-def test_no_route_is_answered_with_unreachable(direct):
-    first = direct.leaves[0]
-    traffic.reaches(first.namespace, direct.hub.inner4)
-    hub4, hub6 = direct.hub.inner
+def test_what_nobody_has_is_answered_with_unreachable(lab, engine):
+    """What is no peer's goes to the host, which finds no route and says so."""
+    topology = hosts.Hub(lab, engine, "--forward=direct", num_leaves=1)
+    hub, leaf = topology.hub, topology.leaves[0]
+    hub.namespace.forward()
+    leaf.wg("set", "peer", hub.public_key, "allowed-ips", "0.0.0.0/0,::/0")
     for address in ("10.99.0.1", "fd99::1"):
-        first.namespace.ip("route", "replace", address, "dev", first.interface)
-    first.wg("set", "peer", direct.hub.public_key, "allowed-ips", "0.0.0.0/0,::/0")
-    # Out of the network, and in it but nobody's.
-    for address, hub_address in (("10.99.0.1", hub4), ("fd99::1", hub6), ("10.9.0.99", hub4),
-                                 ("fd09::99", hub6)):
-        text = first_hop_answer(first.namespace, address, 64)
-        assert f"From {hub_address}" in text, text
-        assert "nreachable" in text or "No route" in text or "no route" in text, text
+        leaf.namespace.ip("route", "add", address, "dev", leaf.interface)
+    traffic.reaches(leaf.namespace, hub.inner4)
+    for address, router in (("10.99.0.1", hub.inner4), ("fd99::1", hub.inner6)):
+        text = first_hop_answer(leaf.namespace, address, 64)
+        assert says_unreachable(text, router), text
 
 
 @pytest.mark.hawser_only
@@ -225,4 +228,9 @@ def test_no_tun_relays_and_answers_echo_without_any_privilege(lab, engine):
     for address in second.inner:
         traffic.reaches(first.namespace, address)
         traffic.stream(first.namespace, second.namespace, address, 4 << 20)
+    for address, router in (("10.9.0.99", hub.inner4), ("fd09::99", hub.inner6)):
+        assert says_unreachable(first_hop_answer(first.namespace, address, 64), router)
+    for address, router in zip(second.inner, hub.inner):
+        text = first_hop_answer(first.namespace, address, 1)
+        assert f"From {router}" in text and "exceeded" in text, text
     assert hub.daemon.stop() == 0

@@ -8,8 +8,9 @@ import signal
 from dataclasses import dataclass
 from typing import Optional
 
-from lab import Namespace, Process, wait_until
+from lab import AGENTS, PYTHON, Namespace, Process, wait_until
 
+ECHO_INTERVAL_S, PATIENCE_S = 0.005, 3
 PROBE_PORT, STREAM_PORT, IPERF_PORT = 7007, 7008, 7009
 
 
@@ -50,9 +51,13 @@ def does_not_reach(namespace: Namespace, address: str, options: tuple = ()) -> N
     assert result.received == 0, f"{namespace.role} reaches {address}:\n{result.text}"
 
 
-def all_answered(namespace: Namespace, address: str, count: int = 10, **kwargs) -> None:
-    result = ping(namespace, address, count, **kwargs)
-    assert result.lost == 0 and result.duplicates == 0, result.text
+def all_answered(namespace: Namespace, address: str, count: int = 10, options: tuple = ()) -> None:
+    """Every echo request gets one answer with its own contents. Options: see agents/echo.py."""
+    done = namespace.run(PYTHON, AGENTS / "echo.py", address, count, ECHO_INTERVAL_S, PATIENCE_S,
+                         *options)
+    report = json.loads(done.stdout)
+    assert report == {"sent": count, "received": count, "duplicates": 0}, \
+        f"{namespace.role} to {address} {options}: {report}"
 
 
 def await_ready(process: Process) -> None:
