@@ -23,9 +23,10 @@ void Liveness::watch(const std::vector<OverlayController>& controllers,
     fresh.push_back(watch);
   }
   // What is no longer watched is an ordinary peer again.
-  for (const auto& [key, peer] : peers) {
+  for (const auto& entry : peers) {
+    Peer* const peer = entry.second;
     const bool watched = std::any_of(fresh.begin(), fresh.end(),
-                                     [&](const Watch& watch) { return watch.peer == peer; });
+                                     [peer](const Watch& watch) { return watch.peer == peer; });
     if (!watched) peer->reachable = true;
     peer->is_controller = watched;
   }
