@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 namespace hawser {
@@ -204,6 +205,18 @@ bool ControlSocket::still_there() const {
 
 void ControlSocket::remove_file() {
   if (fd_ && still_there()) ::unlink(path_.c_str());
+}
+
+std::string find_daemon(const std::string& directory, const std::string& interface) {
+  const auto socket = connect_control_socket(control_socket_path(directory, interface));
+  if (!socket) return {};
+  ucred holder{};  // whoever called listen(2)
+  socklen_t len = sizeof holder;
+  if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &holder, &len) != 0) return {};
+  std::string name;
+  std::ifstream(fmt::format("/proc/{}/comm", holder.pid)) >> name;
+  return name.empty() ? fmt::format("pid {}", holder.pid)
+                      : fmt::format("pid {} ({})", holder.pid, name);
 }
 
 Result<UniqueFd> connect_control_socket(const std::string& path) {

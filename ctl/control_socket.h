@@ -45,6 +45,9 @@ class ControlSocket {
   ino_t inode_ = 0;
 };
 
+// "pid 812 (hawserd)" for the daemon that answers at DIRECTORY/INTERFACE.sock; empty: none does.
+std::string find_daemon(const std::string& directory, const std::string& interface);
+
 // Connects to the socket at `path`, for clients.
 Result<UniqueFd> connect_control_socket(const std::string& path);
 

@@ -131,7 +131,15 @@ Status Daemon::Impl::make_tun() {
   }
   Result<TunDevice> made = adopted ? TunDevice::adopt(UniqueFd(options.tun_fd))
                                    : TunDevice::create(interface, num_workers, options.mtu);
-  if (!made) return made.error();
+  if (!made) {
+    const std::string holder =
+        adopted ? std::string() : find_daemon(options.control_dir, interface);
+    if (holder.empty()) return made.error();
+    return Error{fmt::format("another daemon serves interface {}: {}; end it, or choose another "
+                             "interface name",
+                             interface, holder),
+                 EADDRINUSE};
+  }
   tun.emplace(std::move(*made));
   interface = tun->name();
   return {};

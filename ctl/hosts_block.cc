@@ -9,6 +9,8 @@ namespace hawser {
 
 namespace {
 
+constexpr std::string_view kMark = "# BEGIN hawser";
+
 std::string begin_line(std::string_view network) {
   return fmt::format("# BEGIN hawser {}", network);
 }
@@ -28,12 +30,15 @@ std::string_view content(std::string_view line) {
   return line;
 }
 
-bool can_be_ours(std::string_view line, bool is_last) {
+// The end of the file came before the end of the line.
+bool is_cut(std::string_view line) { return !line.empty() && line.back() != '\n'; }
+
+bool can_be_ours(std::string_view line, std::string_view end) {
   const std::string_view text = content(line);
-  const bool is_cut = is_last && text.size() == line.size();
   const std::size_t tab = text.find('\t');
   if (tab == std::string_view::npos) {
-    return is_cut && text.find_first_not_of("0123456789abcdef:.#BEGINDhawser ") == text.npos;
+    return is_cut(line) && (end.starts_with(line) ||
+                            line.find_first_not_of("0123456789abcdef:.") == std::string_view::npos);
   }
   const auto address = IpAddress::parse(text.substr(0, tab));
   return address && !address->is_loopback() &&
@@ -46,12 +51,12 @@ std::string_view after_block(std::string_view text, std::string_view network) {
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view line = content(take_line(rest));
     if (line == end) return rest;
-    if (line.starts_with("# BEGIN hawser ")) break;
+    if (line.starts_with(kMark)) break;
   }
   while (!text.empty()) {
     std::string_view rest = text;
     const std::string_view line = take_line(rest);
-    if (!can_be_ours(line, rest.empty())) break;
+    if (!can_be_ours(line, end)) break;
     text = rest;
   }
   return text;
@@ -69,7 +74,9 @@ std::optional<Parts> cut_out(std::string_view text, std::string_view network) {
   std::string kept;
   while (!text.empty()) {
     const std::string_view line = take_line(text);
-    if (content(line) != begin) {
+    const bool is_begin = content(line) == begin ||
+                          (is_cut(line) && line.size() > kMark.size() && begin.starts_with(line));
+    if (!is_begin) {
       kept += line;
       continue;
     }

@@ -1,0 +1,204 @@
+// Host names in a hosts file, and what a kill leaves of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "ctl/hosts_block.h"
+#include "ctl/hosts_file.h"
+#include "tests/ctl/temporary_directory.h"
+
+namespace hawser {
+namespace {
+
+using testing::read_file;
+using testing::TemporaryDirectory;
+using testing::write_file;
+
+const std::string kTheirs = "127.0.0.1\tlocalhost\n# a note\n192.0.2.4 \t nas nas.lan\n";
+const std::string kBlock =
+    "# BEGIN hawser vpn\nfd00::1\tserver1.vpn\nfd00::2\tlaptop1.vpn\n# END hawser vpn\n";
+
+std::vector<PlanHostName> names(int num = 2) {
+  std::vector<PlanHostName> hosts;
+  for (int i = 1; i <= num; ++i) {
+    const std::string name = i == 1 ? "server1.vpn" : "laptop" + std::to_string(i - 1) + ".vpn";
+    hosts.push_back({name, *IpAddress::parse("fd00::" + std::to_string(i))});
+  }
+  return hosts;
+}
+
+TEST(HostsBlock, ComesAtTheEndAndGoesWithoutATrace) {
+  const std::string with = with_hosts_block(kTheirs, "vpn", names());
+  EXPECT_EQ(with, kTheirs + kBlock);
+  EXPECT_EQ(without_hosts_block(with, "vpn"), kTheirs);
+  EXPECT_EQ(with_hosts_block("", "vpn", names()), kBlock);
+  EXPECT_EQ(with_hosts_block("::1 ip6", "vpn", names()), "::1 ip6\n" + kBlock);
+}
+
+TEST(HostsBlock, IsReplacedWhereItStands) {
+  const std::string old =
+      "1.2.3.4 a\n# BEGIN hawser vpn\nfd00::9\told.vpn\n# END hawser vpn\nz z\n";
+  EXPECT_EQ(with_hosts_block(old, "vpn", names()), "1.2.3.4 a\n" + kBlock + "z z\n");
+  EXPECT_EQ(without_hosts_block(old, "vpn"), "1.2.3.4 a\nz z\n");
+}
+
+TEST(HostsBlock, LeavesOtherNetworksAlone) {
+  const std::string other = "# BEGIN hawser vpn2\nfd01::1\ta.vpn2\n# END hawser vpn2\n";
+  EXPECT_EQ(with_hosts_block(other, "vpn", names()), other + kBlock);
+  EXPECT_EQ(without_hosts_block(other + kBlock, "vpn"), other);
+  EXPECT_EQ(without_hosts_block(other, "vpn"), other);
+}
+
+TEST(HostsBlock, OfACutOffOneNoLineOfOthersGoesWithIt) {
+  const std::string after = "127.0.0.1\tlocalhost\n192.0.2.4 nas\n";
+  const std::string cut = kTheirs + "# BEGIN hawser vpn\nfd00::1\tserver1.vpn\n" + after;
+  EXPECT_EQ(without_hosts_block(cut, "vpn"), kTheirs + after);
+  const std::string before_other =
+      "# BEGIN hawser vpn\nfd00::1\tserver1.vpn\n# BEGIN hawser b\nfd01::1\tx.b\n# END hawser b\n";
+  EXPECT_EQ(without_hosts_block(before_other, "vpn"),
+            "# BEGIN hawser b\nfd01::1\tx.b\n# END hawser b\n");
+}
+
+TEST(HostsBlock, CutAtAnyByteIsMendedByTheNextStart) {
+  const std::string whole = kTheirs + kBlock;
+  for (std::size_t len = kTheirs.size(); len <= whole.size(); ++len) {
+    const std::string mended = with_hosts_block(whole.substr(0, len), "vpn", names());
+    EXPECT_EQ(mended.substr(0, kTheirs.size()), kTheirs);
+    EXPECT_EQ(mended.substr(mended.size() - kBlock.size()), kBlock) << len;
+    // So little of a BEGIN line that it could be anybody's comment stays.
+    const std::string between =
+        mended.substr(kTheirs.size(), mended.size() - kTheirs.size() - kBlock.size());
+    EXPECT_TRUE(between.empty() || between.front() == '#') << len << ": " << between;
+  }
+}
+
+TEST(HostsFile, KeepsModeAndOwnerAndLeavesNothingElseBehind) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  const bool is_root = ::geteuid() == 0;
+  const uid_t user = is_root ? 12 : ::geteuid();
+  const gid_t group = is_root ? 34 : ::getegid();
+  ASSERT_EQ(::chown(path.c_str(), user, group), 0);
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(names()).ok());
+    EXPECT_EQ(read_file(path), kTheirs + kBlock);
+    struct stat info {};
+    ASSERT_EQ(::stat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0640U);
+    EXPECT_EQ(info.st_uid, user);
+    EXPECT_EQ(info.st_gid, group);
+  }
+  EXPECT_EQ(read_file(path), kTheirs);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(HostsFile, TakesNothingOutThatItDidNotPutIn) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs + kBlock);
+  { HostsFile hosts(path, "vpn", {}); }
+  EXPECT_EQ(read_file(path), kTheirs + kBlock);
+}
+
+TEST(HostsFile, AFileThatIsAsWantedIsNotTouched) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs + kBlock);
+  struct stat before {};
+  struct stat after {};
+  ASSERT_EQ(::stat(path.c_str(), &before), 0);
+  HostsFile hosts(path, "vpn", {});
+  ASSERT_TRUE(hosts.write(names()).ok());
+  ASSERT_EQ(::stat(path.c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+}
+
+TEST(HostsFile, ReplacesWhatASymbolicLinkLeadsTo) {
+  TemporaryDirectory directory;
+  write_file(directory / "real", kTheirs);
+  std::filesystem::create_symlink(directory / "real", directory / "hosts");
+  HostsFile hosts(directory / "hosts", "vpn", {});
+  ASSERT_TRUE(hosts.write(names()).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "hosts"));
+  EXPECT_EQ(read_file(directory / "real"), kTheirs + kBlock);
+}
+
+TEST(HostsFile, SaysWhatIsWrongAndTheRemedy) {
+  HostsFile hosts("/nowhere/at/all/hosts", "vpn", {});
+  const Status written = hosts.write(names());
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(written.error().message, ::testing::HasSubstr("/nowhere/at/all/hosts"));
+  EXPECT_THAT(written.error().message, ::testing::HasSubstr("--hosts-file none"));
+}
+
+TEST(HostsFile, AMountPointIsRewrittenInPlace) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  write_file(directory / "source", kTheirs);
+  if (::mount((directory / "source").c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  {
+    HostsFile hosts(path, "vpn", {});
+    EXPECT_TRUE(hosts.write(names(9)).ok());
+    EXPECT_TRUE(hosts.write(names()).ok());
+    EXPECT_EQ(read_file(directory / "source"), kTheirs + kBlock);
+  }
+  EXPECT_EQ(read_file(directory / "source"), kTheirs);
+  ::umount(path.c_str());
+}
+
+// A child that rewrites the file all the time is killed at some point, again and again: what is
+// there is always a whole file, and the next run clears up.
+TEST(HostsFile, IsWholeWheneverItsWriterIsKilled) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  constexpr int kMany = 400;
+  const std::vector<PlanHostName> few = names(2);
+  const std::vector<PlanHostName> many = names(kMany);
+  const std::string with_few = with_hosts_block(kTheirs, "vpn", few);
+  const std::string with_many = with_hosts_block(kTheirs, "vpn", many);
+  std::mt19937 random(7);
+  std::uniform_int_distribution<int> microseconds(0, 8000);
+  for (int round = 0; round < 60; ++round) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      HostsFile hosts(path, "vpn", {});
+      while (true) {
+        (void)hosts.write(many);
+        (void)hosts.write(few);
+        (void)hosts.remove();
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(microseconds(random)));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    const std::string text = read_file(path);
+    EXPECT_TRUE(text == kTheirs || text == with_few || text == with_many) << round << "\n" << text;
+  }
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(few).ok());
+    EXPECT_EQ(read_file(path), with_few);
+  }
+  EXPECT_EQ(read_file(path), kTheirs);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+}
+
+}  // namespace
+}  // namespace hawser
