@@ -98,7 +98,12 @@ class Host:
         """What others let this host send from, when it is a leaf."""
         return f"{self.inner4}/32,{self.inner6}/128"
 
-    # --- what wg says ---
+    # --- what wg and the log say ---
+
+    @staticmethod
+    def short_name(other: "Host") -> str:
+        """How logs name a peer."""
+        return f"{other.public_key[:4]}…{other.public_key[39:43]}"
 
     def _per_peer(self, what: str, other: "Host") -> list:
         for line in self.wg("show", what).splitlines():
@@ -160,10 +165,11 @@ def pair(lab: Lab, engine: str, *options: str, link_mtu: int = 1500, mtu: int = 
 
 
 class Hub:
-    """A hub (host 1, the daemon under test) and leaves (2, 3, ...: wireguard-go) on one switch."""
+    """A hub (host 1, the daemon under test) and leaves (2, 3, ...: wireguard-go unless they are ours)
+    on one switch."""
 
     def __init__(self, lab: Lab, engine: str, *options: str, num_leaves: int = 2, mtu: int = 1420,
-                 link_mtu: int = 1500):
+                 link_mtu: int = 1500, leaves_are_ours: bool = False):
         self.lab = lab
         self.switch = lab.switch(link_mtu)
         self.hub = Host(lab, 1, "hub")
@@ -174,7 +180,11 @@ class Hub:
             self.hub.namespace.forward()  # the stand-in cannot but ask the kernel
         self.hub.run_hawserd(engine, *options).bring_up(mtu)
         for index, leaf in enumerate(self.leaves):
-            leaf.run_stock().bring_up(mtu)
+            if leaves_are_ours:
+                leaf.run_hawserd(engine)
+            else:
+                leaf.run_stock()
+            leaf.bring_up(mtu)
             self.join(leaf, 4 if index % 2 == 0 else 6)
 
     def join(self, leaf: Host, family: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 import daemons
 import hosts
 import traffic
+from capture import Capture
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,18 @@ def test_new_sessions_under_traffic_lose_no_byte(pair, ours_begins):
         other.await_new_handshake(renewing, before)
     assert stream.running
     stream.finish()
+
+
+@pytest.mark.slow
+def test_two_idle_peers_go_silent(pair):
+    """One keepalive answers what came last, and then nothing."""
+    ours, theirs = pair
+    hosts.connect(ours, theirs)
+    traffic.reaches(ours.namespace, theirs.inner4)
+    time.sleep(12)  # longer than the keepalive timeout
+    with Capture(theirs.namespace, "eth0", "udp") as capture:
+        time.sleep(25)
+    assert capture.udp() == []
 
 
 @pytest.mark.slow
