@@ -4,37 +4,10 @@
 #include <cerrno>
 
 #include "base/wire.h"
-#include "noise/aead.h"
 #include "tests/dataplane/pair.h"
 
 namespace hawser::testing {
 namespace {
-
-// Opens transport data with the session of `receiver`'s only peer; empty when it does not open.
-Packet open_with(Node& receiver, const Packet& datagram) {
-  const Keypair* const keypair = receiver.device().state().sessions.lookup(load_le32(&datagram[4]));
-  if (keypair == nullptr) return {};
-  Packet copy = datagram;
-  AeadJob job{&copy[16], static_cast<std::uint32_t>(copy.size() - kTransportOverhead), false,
-              load_le64(&copy[8]), &keypair->receive_key()};
-  make_aead(AeadKind::kBoringSsl)->open({&job, 1});
-  if (!job.ok) return {};
-  return Packet(copy.begin() + 16, copy.end() - 16);
-}
-
-// Seals anything as transport data of `sender`'s current session.
-Packet seal_with(Node& sender, const Packet& plain, std::uint64_t counter) {
-  const Keypair* const keypair = Pair::only_peer(sender).sessions.current();
-  Packet datagram(plain.size() + kTransportOverhead);
-  store_le32(&datagram[0], 4);
-  store_le32(&datagram[4], keypair->remote_index);
-  store_le64(&datagram[8], counter);
-  std::copy(plain.begin(), plain.end(), datagram.begin() + 16);
-  AeadJob job{&datagram[16], static_cast<std::uint32_t>(plain.size()), false, counter,
-              &keypair->send_key()};
-  make_aead(AeadKind::kBoringSsl)->seal({&job, 1});
-  return datagram;
-}
 
 TEST(Padding, IsZerosToAMultipleOf16CappedAtTheMtu) {
   Pair pair;
@@ -43,7 +16,7 @@ TEST(Padding, IsZerosToAMultipleOf16CappedAtTheMtu) {
                                     std::size_t{1380}, std::size_t{1390}, std::size_t{1392}}) {
     const Packet packet = pair.from_a(2, payload);
     pair.a.send(packet);
-    const Packet plain = open_with(pair.b, pair.a.sent.at(0).bytes);
+    const Packet plain = open_as(pair.b, pair.a.sent.at(0).bytes);
     pair.a.sent.clear();
     const std::size_t rounded = (packet.size() + 15) / 16 * 16;
     EXPECT_EQ(plain.size(), std::min(rounded, std::size_t{1420})) << packet.size();
@@ -111,7 +84,7 @@ TEST(Transport, InnerGarbageIsDroppedAndCounted) {
                                    Packet(1, 0x45), Packet(20, 0x55)};
   std::uint64_t counter = 100;
   for (const Packet& plain : bad) {
-    pair.b.receive({seal_with(pair.a, plain, counter++), pair.at_a, 0});
+    pair.b.receive({seal_as(pair.a, plain, counter++), pair.at_a, 0});
   }
   EXPECT_EQ(total_drops(pair.b.device(), DropReason::kInnerMalformed), bad.size());
   EXPECT_TRUE(pair.b.to_tun.empty());
@@ -123,7 +96,7 @@ TEST(Transport, PaddingIsTrimmedOnReceive) {
   const Packet packet = pair.from_a(3, 20);
   Packet padded = packet;
   padded.resize(packet.size() + 200, 0xee);
-  pair.b.receive({seal_with(pair.a, padded, 50), pair.at_a, 0});
+  pair.b.receive({seal_as(pair.a, padded, 50), pair.at_a, 0});
   ASSERT_EQ(pair.b.to_tun.size(), 1U);
   EXPECT_EQ(pair.b.to_tun[0], packet);
 }
@@ -131,7 +104,7 @@ TEST(Transport, PaddingIsTrimmedOnReceive) {
 TEST(Transport, TheWindowIsConsultedOnlyAfterAuthentication) {
   Pair pair;
   pair.connect();
-  Packet forged = seal_with(pair.a, pair.from_a(3), 1'000'000);
+  Packet forged = seal_as(pair.a, pair.from_a(3), 1'000'000);
   forged.back() ^= 1;
   pair.b.receive({forged, pair.at_a, 0});
   EXPECT_EQ(total_drops(pair.b.device(), DropReason::kBadTag), 1U);
@@ -145,7 +118,7 @@ TEST(Transport, CountersAreTakenOnceInsideAndNeverOutsideTheWindow) {
   pair.connect();
   const auto arrives = [&](std::uint64_t counter) {
     pair.b.to_tun.clear();
-    pair.b.receive({seal_with(pair.a, pair.from_a(3), counter), pair.at_a, 0});
+    pair.b.receive({seal_as(pair.a, pair.from_a(3), counter), pair.at_a, 0});
     return !pair.b.to_tun.empty();
   };
   EXPECT_TRUE(arrives(20'000));

@@ -4,9 +4,12 @@
 #include <cstring>
 #include <utility>
 
+#include "base/wire.h"
+#include "dataplane/device_state.h"
 #include "dataplane/segmentation.h"
 #include "gtest/gtest.h"
 #include "noise/aead.h"
+#include "noise/messages.h"
 
 namespace hawser::testing {
 namespace {
@@ -187,6 +190,33 @@ std::uint64_t total_drops(Device& device) {
     for (const std::uint64_t drops : peer.drops) sum += drops;
   }
   return sum;
+}
+
+Packet seal_as(Node& sender, const Packet& plain, std::uint64_t counter) {
+  const Peer& peer = *sender.device().state().peers_in_order.begin()->second;
+  const Keypair* const keypair = peer.sessions.current();
+  if (keypair == nullptr) return {};
+  Packet datagram(plain.size() + kTransportOverhead);
+  store_le32(&datagram[0], static_cast<std::uint32_t>(MessageType::kTransportData));
+  store_le32(&datagram[4], keypair->remote_index);
+  store_le64(&datagram[8], counter);
+  std::uint8_t* const body = datagram.data() + sizeof(TransportHeader);
+  std::copy(plain.begin(), plain.end(), body);
+  AeadJob job{body, static_cast<std::uint32_t>(plain.size()), false, counter, &keypair->send_key()};
+  make_aead(AeadKind::kBoringSsl)->seal({&job, 1});
+  return datagram;
+}
+
+Packet open_as(Node& receiver, const Packet& datagram) {
+  const Keypair* const keypair = receiver.device().state().sessions.lookup(load_le32(&datagram[4]));
+  if (keypair == nullptr) return {};
+  Packet copy = datagram;
+  AeadJob job{copy.data() + sizeof(TransportHeader),
+              static_cast<std::uint32_t>(copy.size() - kTransportOverhead), false,
+              load_le64(&copy[8]), &keypair->receive_key()};
+  make_aead(AeadKind::kBoringSsl)->open({&job, 1});
+  if (!job.ok) return {};
+  return Packet(job.data, job.data + job.len);
 }
 
 PeerChange peer_change(const PublicKey& key, const std::vector<Prefix>& allowed_ips,

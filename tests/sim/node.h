@@ -90,6 +90,11 @@ PrivateKey make_private_key(std::uint64_t seed);
 std::uint64_t total_drops(Device& device, DropReason reason);
 std::uint64_t total_drops(Device& device);
 
+// Seals any bytes as transport data on the current session of `sender`'s first peer.
+Packet seal_as(Node& sender, const Packet& plain, std::uint64_t counter);
+// Opens transport data with `receiver`'s keys; empty when it does not open.
+Packet open_as(Node& receiver, const Packet& datagram);
+
 // The commonest peer change: allowed IPs, and where it is.
 PeerChange peer_change(const PublicKey& key, const std::vector<Prefix>& allowed_ips,
                        const std::optional<Endpoint>& endpoint = std::nullopt);

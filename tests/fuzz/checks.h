@@ -1,0 +1,43 @@
+#pragma once
+// What must be true of everything that a device lets out, whatever went in.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "noise/messages.h"
+#include "routing/ip_packet.h"
+#include "tests/sim/node.h"
+
+namespace hawser::testing {
+
+inline void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "violated: %s\n", what);
+  std::abort();
+}
+
+// The testbed says with EXPECT what it does not like; under a fuzzer that must end the process.
+inline void make_failures_fatal() {
+  static const bool done = [] {
+    int argc = 1;
+    char name[] = "fuzz";
+    char* argv[] = {name, nullptr};
+    ::testing::InitGoogleTest(&argc, argv);
+    ::testing::FLAGS_gtest_break_on_failure = true;
+    return true;
+  }();
+  (void)done;
+}
+
+inline void check_output(Node& node) {
+  for (const Datagram& datagram : node.sent) {
+    require(classify_message(datagram.bytes).has_value(), "what is sent is a message");
+  }
+  for (const Packet& packet : node.to_tun) {
+    const auto header = parse_ip(packet);
+    require(header && header->packet_len == packet.size(), "what goes to TUN is an IP packet");
+  }
+}
+
+}  // namespace hawser::testing

@@ -1,0 +1,86 @@
+// Anything inside a tunnel: what a peer sealed, through router, relay, ICMP and coalescer; and what
+// TUN delivers with its offload header, through segmenter and sender.
+#include "tests/dataplane/hub.h"
+#include "tests/fuzz/checks.h"
+#include "tests/fuzz/input.h"
+
+namespace hawser::testing {
+namespace {
+
+constexpr int kMaxPackets = 16;
+
+DeviceOptions options_from(FuzzInput& input) {
+  const std::uint8_t bits = input.u8();
+  DeviceOptions options = Hub::direct();
+  options.forward = static_cast<ForwardMode>(bits % 3);
+  options.has_tun = (bits & 4) == 0;
+  if ((bits & 8) != 0) options.own_addresses.clear();
+  return options;
+}
+
+// Fuzzed bytes seldom have the addresses that lead on; put them there on demand.
+void aim(Packet& packet, std::uint8_t how) {
+  if (packet.empty() || (how & 1) == 0) return;
+  const bool v4 = packet[0] >> 4 == 4;
+  const std::size_t source_at = v4 ? 12 : 8;
+  const std::size_t len = v4 ? 4 : 16;
+  if (packet.size() < source_at + 2 * len) return;
+  const IpAddress from = address(v4 ? "10.0.0.2" : "fd00::2");
+  const char* const to4[] = {"10.0.0.3", "10.0.0.1", "10.0.0.2", "10.77.0.1"};
+  const char* const to6[] = {"fd00::3", "fd00::1", "fd00::2", "fd77::1"};
+  const IpAddress to = address((v4 ? to4 : to6)[(how >> 1) % 4]);
+  const auto at = packet.begin() + static_cast<std::ptrdiff_t>(source_at);
+  std::copy_n(from.bytes.begin(), len, at);
+  std::copy_n(to.bytes.begin(), len, at + static_cast<std::ptrdiff_t>(len));
+}
+
+void from_peer(Hub& hub, FuzzInput& input, std::uint64_t& counter) {
+  const std::uint8_t how = input.u8();
+  const std::uint8_t traffic_class = input.u8();
+  Packet plain = input.bytes(input.u16() % 4096);
+  aim(plain, how);
+  std::vector<Datagram> train;
+  for (int copies = (how >> 3) % 5; copies >= 0; --copies) {
+    train.push_back({seal_as(hub.a, plain, ++counter), hub.at_a, traffic_class});
+  }
+  if (!train.front().bytes.empty()) hub.hub.receive_trains({train});
+}
+
+void from_tun(Hub& hub, FuzzInput& input) {
+  const std::uint8_t how = input.u8();
+  TunOffload offload;
+  offload.gso = static_cast<TunOffload::Gso>(how % 4);
+  offload.needs_checksum = (how & 4) != 0;
+  offload.ecn = (how & 8) != 0;
+  offload.header_len = input.u8();
+  offload.segment_payload = input.u16();
+  offload.csum_start = input.u8();
+  offload.csum_offset = input.u8() % 32;
+  Packet packet = input.bytes(input.u16());
+  aim(packet, static_cast<std::uint8_t>(how >> 4));
+  if (!packet.empty()) hub.hub.send_tun(packet, offload);
+}
+
+}  // namespace
+}  // namespace hawser::testing
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace hawser::testing;
+  make_failures_fatal();
+  FuzzInput input(data, size);
+  Hub hub(options_from(input));
+  hub.hub.device().set_mtu(std::uint32_t{576} + input.u16() % 3000);
+  std::uint64_t counter = 10;
+  for (int i = 0; i < kMaxPackets && !input.empty(); ++i) {
+    if ((input.u8() & 1) == 0) {
+      from_peer(hub, input, counter);
+    } else {
+      from_tun(hub, input);
+    }
+    check_output(hub.hub);
+    hub.deliver();
+    check_output(hub.b);
+    for (Node* node : {&hub.hub, &hub.a, &hub.b}) node->to_tun.clear();
+  }
+  return 0;
+}
