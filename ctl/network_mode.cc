@@ -241,8 +241,8 @@ void NetworkMode::stop() {
 }
 
 bool NetworkMode::has_goodbyes() const {
-  const HostPlan& plan = impl_->reloader.running().plan;
-  return !plan_overlay(plan).goodbyes.empty();
+  const Overlay overlay = plan_overlay(impl_->reloader.running().plan);
+  return !overlay.goodbyes.empty() && !overlay.controllers.empty();
 }
 
 void NetworkMode::reload_on_signal() { (void)reload(std::nullopt); }

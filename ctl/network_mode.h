@@ -55,7 +55,7 @@ class NetworkMode : public ControlTarget {
   void start();
   // Takes host names, addresses and routes away. Again is harmless.
   void stop();
-  // Are there peers to be told that this host stops?
+  // Are there peers to be told that this host stops, and another controller for them to turn to?
   bool has_goodbyes() const;
   // For SIGHUP: what reload() refuses is logged.
   void reload_on_signal();

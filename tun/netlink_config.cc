@@ -143,8 +143,8 @@ Status add_address(const std::string& interface, const IpAddress& address, unsig
   Error error = refused("cannot add address " + with_length(address, length) + " to " + interface,
                         sent.error());
   if (sent.error().code == EACCES && address.family == IpFamily::kV6) {
-    error.message += "; IPv6 is switched off, run: sysctl net.ipv6.conf." + interface +
-                     ".disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0";
+    error.message +=
+        "; IPv6 is switched off here, run: sysctl net.ipv6.conf.default.disable_ipv6=0";
   }
   return error;
 }
