@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,18 +18,35 @@ struct StatusAnswer {
   std::vector<std::vector<StatusLine>> peers;  // public_key (hexadecimal) first
 };
 
+inline constexpr std::string_view kStatusDropPrefix = "drop.";
+
+// The first value of `key`; empty: there is none.
+std::string_view status_value(const std::vector<StatusLine>& lines, std::string_view key);
+// The same as a number; 0: there is none.
+std::int64_t status_number(const std::vector<StatusLine>& lines, std::string_view key);
+std::optional<std::int64_t> status_integer(std::string_view text);
+// From the socket's hexadecimal to what people see; other text stays as it is.
+std::string status_key_to_base64(std::string_view hex);
+
 // The interfaces that have a control socket in `directory`, in order of name.
 std::vector<std::string> list_interfaces(const std::string& directory);
+
+// The one that `wanted` names; empty: the only one in `directory` that a daemon answers for. Errors
+// say which there are.
+Result<std::string> choose_interface(const std::string& directory, const std::string& wanted);
 
 // Asks the daemon at DIRECTORY/INTERFACE.sock. Waits a bounded time for it.
 Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface);
 
+// Has the daemon do something: "do=reload\n", "do=confirm\n". The Error has the daemon's message,
+// perhaps of several lines.
+Status request_action(const std::string& directory, const std::string& interface,
+                      std::string_view request);
+
 // The whole answer, its errno line included. Any other errno than 0, and text that is not an
 // answer, is an error.
 Result<StatusAnswer> parse_status(std::string_view text);
-
-// For people: units, ages (against `now`, Unix time in seconds), keys in base64.
-std::string format_status(const StatusAnswer& answer, std::int64_t now);
+Status parse_action_reply(std::string_view text);
 
 // For programs: the same names as on the socket; numbers and truth values as such, drop counters
 // and allowed IPs gathered, keys in base64. One object; indented.

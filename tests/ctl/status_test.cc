@@ -8,6 +8,7 @@
 #include "base/hex.h"
 #include "ctl/status_client.h"
 #include "ctl/status_report.h"
+#include "ctl/status_text.h"
 
 namespace hawser {
 namespace {

@@ -1,0 +1,287 @@
+// What is made of a daemon's status: the typed view, the text for people, wait's verdicts, top.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+#include "ctl/cli_names.h"
+#include "ctl/cli_top.h"
+#include "ctl/cli_wait.h"
+#include "ctl/interface_status.h"
+#include "ctl/status_client.h"
+#include "ctl/status_text.h"
+
+namespace hawser {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr std::int64_t kNow = 10'000;
+
+// A peer's host, in the words of the socket.
+StatusAnswer answer(const std::string& extra = "") {
+  const std::string text =
+      "interface=vpn\nup=true\ntun=true\nlisten_port=5000\nstarted_sec=9988\nworkers=2\n"
+      "engine=epoll\naead=boringssl\nown_public_key=" +
+      std::string(64, '1') +
+      "\nnetwork=vpn\nhost=laptop1\nrole=peer\nunder_load=false\nrelayed_packets=0\n"
+      "route=fd51:0:0:100::/56 server2\nroute=fd51:0:0:200::/56 server2\n" +
+      extra + "public_key=" + std::string(64, '2') +
+      "\nname=server1\nrole=controller\nis_controller=true\nreachable=false\n"
+      "configured_endpoint=vpn1.example.com:51820\nlast_handshake_time_sec=0\ntx_bytes=0\n"
+      "rx_bytes=0\nhas_session=false\nallowed_ip=fd51:0:0:100::/56\n"
+      "public_key=" +
+      std::string(64, '3') +
+      "\nname=server2\nrole=controller\nis_controller=true\nreachable=true\n"
+      "configured_endpoint=192.0.2.2:51820\nendpoint=192.0.2.2:51820\n"
+      "last_handshake_time_sec=9990\ntx_bytes=1000\nrx_bytes=2000\nhas_session=true\n"
+      "allowed_ip=fd51:0:0:200::/56\nallowed_ip=fd00::7/128\nerrno=0\n\n";
+  Result<StatusAnswer> parsed = parse_status(text);
+  EXPECT_TRUE(parsed.ok());
+  return parsed ? *parsed : StatusAnswer{};
+}
+
+InterfaceStatus status() { return InterfaceStatus::read(answer()); }
+
+TEST(InterfaceStatus, FindsPeersByNameFullNameAndKey) {
+  const InterfaceStatus read = status();
+  ASSERT_NE(read.find("server1"), nullptr);
+  EXPECT_EQ(read.find("server1.vpn"), read.find("server1"));
+  EXPECT_EQ(read.find(read.peers[1].public_key), read.find("server2"));
+  EXPECT_EQ(read.find("server"), nullptr);
+  EXPECT_EQ(read.find("server11"), nullptr);
+}
+
+TEST(InterfaceStatus, ARouteGoesBeforeTheStockOwnerOfItsPrefix) {
+  const InterfaceStatus read = status();
+  EXPECT_EQ(read.carrier_of(*IpAddress::parse("fd51:0:0:101::5")), "server2");
+  EXPECT_EQ(read.carrier_of(*IpAddress::parse("fd00::7")), "server2");
+  EXPECT_EQ(read.carrier_of(*IpAddress::parse("fd00::8")), "");
+}
+
+TEST(StatusText, SaysWhichControllerIsAliveAndWhatItCarries) {
+  const std::string text = format_status(answer("confirm_until_sec=10025\n"), kNow);
+  EXPECT_THAT(text, HasSubstr("  network: vpn\n  this host: laptop1 (peer)\n"));
+  EXPECT_THAT(text, HasSubstr("hawser confirm; the old state returns in 25 seconds\n"));
+  EXPECT_THAT(text, HasSubstr("controller: server1\n  liveness: dead: it does not answer\n"
+                              "  carries: nothing now\n"));
+  EXPECT_THAT(text, HasSubstr("controller: server2\n  liveness: alive\n"
+                              "  carries: fd51:0:0:100::/56, fd51:0:0:200::/56\n"));
+  EXPECT_THAT(text, HasSubstr("  endpoint: vpn1.example.com:51820 (no address yet)\n"));
+  EXPECT_THAT(text, HasSubstr("  endpoint: 192.0.2.2:51820\n"));
+}
+
+TEST(StatusText, SaysWhatNobodyCarries) {
+  EXPECT_THAT(format_status(answer("route=fd51:0:0:300::/56 -\n"), kNow),
+              HasSubstr("  carried by nobody: fd51:0:0:300::/56\n"));
+}
+
+TEST(StatusJson, AHostThatIsCalledLikeANumberKeepsItsName) {
+  StatusAnswer odd = answer();
+  odd.peers[0][1].second = "42";
+  EXPECT_THAT(status_to_json({odd}), HasSubstr("\"name\": \"42\""));
+}
+
+TEST(ActionReply, HasTheDaemonsLines) {
+  EXPECT_TRUE(parse_action_reply("errno=0\n\n").ok());
+  const Status refused = parse_action_reply("message=one\nmessage=two=2\nerrno=22\n\n");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "one\ntwo=2");
+  EXPECT_EQ(refused.error().code, 22);
+  EXPECT_FALSE(parse_action_reply("errno=95\n\n").ok());
+  EXPECT_FALSE(parse_action_reply("").ok());
+}
+
+CliArguments handshake(std::vector<std::string> peers = {}) {
+  CliArguments arguments;
+  arguments.command = CliCommand::kWait;
+  arguments.wait_handshake = true;
+  arguments.wait_peers = std::move(peers);
+  arguments.timeout = seconds(5);
+  return arguments;
+}
+
+TEST(Wait, PeersAreThereWhenTheInterfaceIsUp) {
+  EXPECT_THAT(missing_for({}, status(), kNow), IsEmpty());
+  InterfaceStatus down = status();
+  down.up = false;
+  EXPECT_THAT(missing_for({}, down, kNow), ElementsAre(HasSubstr("ip link set vpn up")));
+  InterfaceStatus keyless = status();
+  keyless.own_public_key.clear();
+  EXPECT_THAT(missing_for({}, keyless, kNow), ElementsAre(HasSubstr("private key")));
+}
+
+TEST(Wait, ALoneHostOfANetworkIsReadyButAnEmptyInterfaceIsNot) {
+  InterfaceStatus lone = status();
+  lone.peers.clear();
+  EXPECT_THAT(missing_for(handshake(), lone, kNow), IsEmpty());
+  lone.network.clear();
+  EXPECT_THAT(missing_for({}, lone, kNow), ElementsAre(HasSubstr("no peers")));
+}
+
+TEST(Wait, OnlyThePeersThatAreNamedCount) {
+  EXPECT_THAT(missing_for(handshake({"server2"}), status(), kNow), IsEmpty());
+  EXPECT_THAT(missing_for(handshake(), status(), kNow), ElementsAre(HasSubstr("server1, ")));
+  EXPECT_THAT(missing_for(handshake({"server3"}), status(), kNow),
+              ElementsAre(HasSubstr("its peers are server1, server2")));
+}
+
+TEST(Wait, NamesPeerEndpointSinceWhenAndCause) {
+  const auto missing = missing_for(handshake(), status(), kNow);
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_THAT(missing[0], HasSubstr("server1, vpn1.example.com:51820: no session, none since the "
+                                    "daemon's start 12 seconds ago; "));
+  EXPECT_THAT(missing[0], HasSubstr("the name vpn1.example.com does not resolve"));
+}
+
+TEST(Wait, TellsTheCausesApart) {
+  InterfaceStatus read = status();
+  PeerStatus& peer = read.peers[0];
+  const auto cause = [&] { return likely_cause(read, peer, kNow); };
+  peer.configured_endpoint = "192.0.2.1:51820";
+  EXPECT_THAT(cause(), HasSubstr("no way to 192.0.2.1"));
+  peer.configured_endpoint.clear();
+  EXPECT_THAT(cause(), HasSubstr("it has to call this host first"));
+  EXPECT_THAT(cause(), HasSubstr("UDP port 5000"));
+  EXPECT_THAT(cause(), Not(HasSubstr("clock")));
+  read.drops = {{"handshake-refused", "3"}};
+  EXPECT_THAT(cause(), HasSubstr("3 of somebody's handshakes were refused"));
+  peer.endpoint = "192.0.2.1:51820";
+  EXPECT_THAT(cause(), HasSubstr("nothing was sent"));
+  peer.tx_bytes = 148;
+  EXPECT_THAT(cause(), HasSubstr("never answered (148 B sent)"));
+  peer.drops = {{"send-failed", "2"}};
+  EXPECT_THAT(cause(), HasSubstr("is there a route to 192.0.2.1:51820?"));
+  peer.drops.clear();
+  peer.rx_bytes = 92;
+  EXPECT_THAT(cause(), HasSubstr("no handshake completes"));
+  peer.last_handshake = kNow - 400;
+  EXPECT_THAT(cause(), HasSubstr("it answered 6 minutes, 40 seconds ago and does not any more"));
+  peer.drops = {{"handshake-refused", "1"}};
+  EXPECT_THAT(cause(), HasSubstr("1 of its handshakes was refused"));
+  EXPECT_THAT(cause(), HasSubstr("clock"));
+}
+
+// Virtual time: sleeping moves it.
+struct World {
+  Instant now{};
+  int num_queries = 0;
+  std::function<Result<InterfaceStatus>(int)> daemon;
+
+  WaitPorts ports() {
+    WaitPorts ports;
+    ports.query = [this] { return daemon(num_queries++); };
+    ports.now = [this] { return now; };
+    ports.unix_now = [] { return kNow; };
+    ports.sleep = [this](Duration duration) { now += duration; };
+    return ports;
+  }
+};
+
+TEST(Wait, WaitsForADaemonThatIsNotThereYet) {
+  World world;
+  world.daemon = [](int query) -> Result<InterfaceStatus> {
+    if (query < 3) return Error{"no daemon listens"};
+    InterfaceStatus read = status();
+    read.peers[0].has_session = query > 5;
+    return read;
+  };
+  const CliOutput output = wait_until_ready(handshake(), world.ports());
+  EXPECT_EQ(output.exit_code, 0);
+  EXPECT_EQ(world.num_queries, 7);
+}
+
+TEST(Wait, GivesUpAtTheTimeoutAndSaysWhy) {
+  World world;
+  world.daemon = [](int) { return status(); };
+  const CliOutput output = wait_until_ready(handshake(), world.ports());
+  EXPECT_NE(output.exit_code, 0);
+  EXPECT_THAT(output.err, HasSubstr("gave up after 5.00 s"));
+  EXPECT_THAT(output.err, HasSubstr("  server1, "));
+  EXPECT_EQ(world.now, Instant{} + seconds(5));
+  world.daemon = [](int) -> Result<InterfaceStatus> { return Error{"no daemon listens in /x"}; };
+  EXPECT_THAT(wait_until_ready(handshake(), world.ports()).err, HasSubstr("listens in /x"));
+}
+
+TEST(Top, RatesAreBetweenTwoStatuses) {
+  RateMeter rates;
+  InterfaceStatus read = status();
+  rates.add(read, Instant{});
+  EXPECT_EQ(rates.of(read.peers[1]).rx, 0);
+  read.peers[1].rx_bytes += 4000;
+  read.peers[1].drops = {{"replayed", "6"}};
+  read.relayed_packets = 10;
+  rates.add(read, Instant{} + seconds(2));
+  EXPECT_DOUBLE_EQ(rates.of(read.peers[1]).rx, 2000);
+  EXPECT_DOUBLE_EQ(rates.of(read.peers[1]).drops, 3);
+  EXPECT_DOUBLE_EQ(rates.total().rx, 2000);
+  EXPECT_DOUBLE_EQ(rates.relayed(), 5);
+}
+
+TEST(Top, ADaemonThatWasStartedAnewHasNoRatesYet) {
+  RateMeter rates;
+  InterfaceStatus read = status();
+  rates.add(read, Instant{});
+  read.started += 5;
+  read.peers[1].rx_bytes += 4000;
+  rates.add(read, Instant{} + seconds(1));
+  EXPECT_EQ(rates.of(read.peers[1]).rx, 0);
+}
+
+TEST(Top, FitsTheScreenAndSaysHowManyAreLeftOut) {
+  InterfaceStatus read = status();
+  for (int i = 0; i < 50; ++i) {
+    PeerStatus& peer = read.peers.emplace_back();
+    peer.name = "peer" + std::to_string(i);
+    peer.public_key = peer.name;
+  }
+  RateMeter rates;
+  const std::string screen = render_top(read, rates, kNow, 20, 40);
+  EXPECT_EQ(std::count(screen.begin(), screen.end(), '\n'), 20);
+  EXPECT_THAT(screen, HasSubstr("server2 carries fd51:0:0:100::/56"));
+  EXPECT_THAT(screen, HasSubstr("… and 38 more\n"));
+  std::size_t start = 0;
+  for (std::size_t end; (end = screen.find('\n', start)) != screen.npos; start = end + 1) {
+    EXPECT_LE(end - start, 42u);  // "…" has three bytes
+  }
+  EXPECT_LT(screen.find("server1 "), screen.find("peer0 "));
+}
+
+TEST(Top, ATinyScreenIsNoProblem) {
+  RateMeter rates;
+  EXPECT_EQ(render_top(status(), rates, kNow, 1, 10).find('\n'), 10u);
+  EXPECT_EQ(render_top(status(), rates, kNow, 0, 0), "");
+}
+
+TEST(Names, AreLookedForInTheHostsBlockThenTheStatusThenElsewhere) {
+  const InterfaceStatus read = status();
+  NameSources sources;
+  sources.status = &read;
+  sources.hosts_file =
+      "192.0.2.9 laptop2.vpn\n# BEGIN hawser other\nfd00::1\tlaptop2.other\n# END hawser other\n"
+      "# BEGIN hawser vpn\nfd51::2\tlaptop2.vpn\n# END hawser vpn\n";
+  sources.look_up = [](const std::string& name) -> std::optional<IpAddress> {
+    if (name == "printer.vpn") return IpAddress::parse("10.0.0.1");
+    return std::nullopt;
+  };
+  const auto find = [&](const char* name) {
+    const auto found = find_address(name, sources);
+    return found ? found->to_string() : found.error().message;
+  };
+  EXPECT_EQ(find("fd00::9"), "fd00::9");
+  EXPECT_EQ(find("laptop2"), "fd51::2");
+  EXPECT_EQ(find("laptop2.vpn"), "fd51::2");
+  EXPECT_EQ(find("server2"), "fd00::7");
+  EXPECT_EQ(find("printer"), "10.0.0.1");
+  EXPECT_THAT(find("nobody"), HasSubstr("this host's peers are server1, server2"));
+  EXPECT_THAT(find("nobody"), HasSubstr("--network"));
+}
+
+}  // namespace
+}  // namespace hawser
