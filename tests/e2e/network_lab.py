@@ -20,7 +20,7 @@ from typing import Iterable, Optional
 
 import daemons
 import traffic
-from lab import NAMESPACE_PREFIX, Lab, Namespace, run, wait_until
+from lab import NAMESPACE_PREFIX, Lab, Namespace, wait_until
 
 PORT = 51820
 NETWORK = "vpn"
@@ -29,6 +29,7 @@ PEERS = ("laptop1", "printer", "storage")
 DESIGNATED = {"laptop1": "server1", "printer": "server1", "storage": "server2"}
 # A handshake that is lost is tried again after 5 s, and so is one that came too early.
 CONNECT_S = 20
+LINES_OF_OTHERS = "127.0.0.1\tlocalhost\n# what others wrote\n192.0.2.200\tother.example\n"
 NETNS_DIR = Path("/etc/netns")
 
 
@@ -84,6 +85,7 @@ class Member:
         self.key_path.touch(mode=0o600)
         self.key_path.write_text(self.private_key + "\n")
         self.hosts_path = self.dir / "hosts"
+        self.hosts_path.write_text(LINES_OF_OTHERS)
         self.daemon: Optional[daemons.Daemon] = None
 
     @property
@@ -100,17 +102,20 @@ class Member:
 
     # --- the daemon ---
 
-    def options(self) -> list:
-        return [f"--network={self.network.path}", f"--private-key-file={self.key_path}",
-                f"--control-dir={self.dir}", f"--hosts-file={self.hosts_path}",
-                f"--host={self.name}"]
+    def options(self, *instead: str) -> list:
+        """What it is started with; `instead` takes the place of options of the same name."""
+        usual = [f"--network={self.network.path}", f"--private-key-file={self.key_path}",
+                 f"--control-dir={self.dir}", f"--hosts-file={self.hosts_path}",
+                 f"--host={self.name}"]
+        replaced = {option.split("=")[0] for option in instead}
+        return [*instead, *(option for option in usual if option.split("=")[0] not in replaced)]
 
     def environment(self) -> dict:
         return {"HAWSER_STATE_DIR": str(self.dir / "state")}
 
     def start(self, *options: str, env: Optional[dict] = None) -> "Member":
         self.daemon = daemons.hawserd(
-            self.namespace, self.network.engine, *self.options(), *options,
+            self.namespace, self.network.engine, *self.options(*options),
             interface=self.network.interface, socket_dir=self.dir,
             env={**self.environment(), **(env or {})}).start()
         return self
@@ -130,9 +135,11 @@ class Member:
         return daemons.Uapi(self.dir / f"{self.network.interface}.sock")
 
     def action(self, *lines: str) -> dict:
-        """A request to the running daemon; the reply's keys."""
+        """A request to the running daemon; the reply's keys. All its message lines are one."""
         with self.uapi() as uapi:
-            return dict(uapi.request("\n".join(lines)))
+            reply = uapi.request("\n".join(lines))
+        messages = [value for key, value in reply if key == "message"]
+        return {**dict(reply), "message": "\n".join(messages)}
 
     def reload(self, confirm: Optional[int] = None) -> dict:
         return self.action("do=reload", *([] if confirm is None else [f"confirm={confirm}"]))
@@ -245,7 +252,7 @@ class Network:
     def is_connected(self, seconds: float = CONNECT_S) -> None:
         """All 20 directed pairs; each has its own patience for handshakes that are still due."""
         def reach(pair: tuple) -> None:
-            traffic.reaches(pair[0].namespace, pair[1].address, seconds=seconds)
+            reaches(pair[0].namespace, pair[1].address, seconds)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(reach, self.pairs()))
 
@@ -260,6 +267,14 @@ class Network:
     def await_carrier(self, controller: str, seconds: float, subnet_of: str = "server1") -> None:
         wait_until(lambda: self.carried_by(controller, subnet_of), seconds,
                    f"all peers reach {subnet_of}'s subnet through {controller}", every=0.05)
+
+
+def reaches(namespace: Namespace, address: str, seconds: float = CONNECT_S) -> None:
+    """An answer comes, perhaps after errors: a controller that does not know yet where a peer is
+    says so, and ping takes that for an end."""
+    wait_until(lambda: namespace.run("ping", "-n", "-q", "-c", 1, "-W", 1, address,
+                                     check=False).returncode == 0,
+               seconds, f"{namespace.role} reaches {address}", every=0.1)
 
 
 def peer_section(name: str, public_key: str, controller: str) -> str:
@@ -327,8 +342,3 @@ class NotifySocket:
 
 def hawser(namespace: Namespace, *arguments, **kwargs):
     return namespace.run(hawser_command(), *arguments, **kwargs)
-
-
-def routes_of_ours(namespace: Namespace, interface: str) -> str:
-    return run("ip", "-n", namespace.name, "-6", "route", "show", "dev", interface,
-               check=False).stdout
