@@ -19,7 +19,8 @@ std::size_t write_echo_request(std::span<std::uint8_t> out, const IpAddress& sou
                                std::uint16_t sequence);
 
 // The goodbye: ICMPv6 type 200 (private experimentation, RFC 4443 §2.1), which a host that does not
-// know it discards silently (§2.4 b). IPv6 only.
+// know it discards silently (§2.4 b). IPv6 only. Hop limit 255 (RFC 5082): it counts only from the
+// peer that sends it, and what that peer merely forwards has a lower one.
 std::size_t write_goodbye(std::span<std::uint8_t> out, const IpAddress& source,
                           const IpAddress& destination);
 // `packet` was accepted by parse_ip as `header`.
