@@ -74,11 +74,14 @@ void Sender::refuse(const TunPacket& packet, const IpHeader& header, std::uint32
 // larger. Nobody else on this host can send from our port.
 bool Sender::is_own_outer_packet(std::span<const std::uint8_t> packet, const IpHeader& header,
                                  const Endpoint& to) const {
-  if (header.protocol != kProtocolUdp || header.destination != to.address ||
-      packet.size() < header.header_len + std::size_t{8}) {
+  if (header.destination != to.address) return false;
+  // What is larger than the MTU comes as fragments, the first of which says enough.
+  const std::optional<UpperLayer> upper = find_upper_layer(packet, header);
+  if (!upper || upper->protocol != kProtocolUdp || !upper->has_start ||
+      header.packet_len < upper->offset + std::size_t{8}) {
     return false;
   }
-  const std::uint8_t* const udp = packet.data() + header.header_len;
+  const std::uint8_t* const udp = packet.data() + upper->offset;
   return load_be16(udp) == state_.listen_port.load(std::memory_order_relaxed) &&
          load_be16(udp + 2) == to.port;
 }
