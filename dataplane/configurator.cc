@@ -102,11 +102,16 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
   if (change.preshared_key) {
     peer->control.handshake.set_preshared_key(std::move(*change.preshared_key));
   }
-  if (change.endpoint) peer->endpoint.configure(*change.endpoint);
   std::uint32_t wake = kFlushStaged;
   if (change.persistent_keepalive) {
     const std::uint16_t old = peer->persistent_keepalive.exchange(*change.persistent_keepalive);
     if (old == 0 && *change.persistent_keepalive != 0) wake |= kSendKeepalive;
+  }
+  if (change.endpoint) {
+    Endpoint known;
+    const bool is_first = !peer->endpoint.get(known);
+    if (is_first && peer->persistent_keepalive.load() != 0) wake |= kSendKeepalive;
+    peer->endpoint.configure(*change.endpoint);
   }
   apply_allowed_ips(*peer, change, edit);
   // Staged packets may have waited for this very endpoint.

@@ -37,6 +37,19 @@ std::uint64_t random_u64(RandomSource& random) {
   return (std::uint64_t{random.u32()} << 32) | random.u32();
 }
 
+// One peer's share of a turn: a handshake message, keepalives, an echo. Staged packets look for
+// their own room.
+constexpr std::size_t kSendsForPeer = 8;
+constexpr std::size_t kArenaForPeer = 4096;
+
+bool has_room_for_peer(const OutBatch& out) {
+  return out.has_room(kSendsForPeer) && out.arena_left() >= kArenaForPeer;
+}
+
+void bring_forward(std::optional<Instant>& deadline, Instant at) {
+  if (!deadline || at < *deadline) deadline = at;
+}
+
 }  // namespace
 
 Handshaker::Handshaker(DeviceState& state, TimestampStore* store)
@@ -55,7 +68,7 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
   {
     const std::lock_guard lock(state_.mutex);
     QueuedHandshake queued;
-    for (std::size_t i = 0; i < kHandshakesPerTurn; ++i) {
+    for (std::size_t i = 0; i < kHandshakesPerTurn && has_room_for_peer(out); ++i) {
       const std::size_t queue_len = state_.handshake_queue.size();
       if (!state_.handshake_queue.pop(queued)) break;
       handle(queued, queue_len, now, out);
@@ -69,21 +82,20 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
     (void)sealer_.take_wake();  // what was asked of ourselves shows in `more`
     if (last_overload_ && now.boot - *last_overload_ >= kUnderLoadHold) under_load_ = false;
     turn.more = state_.handshake_queue.size() > 0 || !state_.attention.empty() ||
-                (goodbye_at_ && state_.up.load());
+                (goodbye_at_ && state_.up.load()) || !has_room_for_peer(out);
     if (!state_.timers.empty()) {
       turn.next_deadline = Instant(Duration(state_.timers.begin()->first.first));
     }
     if (const auto next = liveness_.next(); next && state_.up.load()) {
-      if (!turn.next_deadline || *next < *turn.next_deadline) turn.next_deadline = next;
+      bring_forward(turn.next_deadline, *next);
     }
+    // So that it does not look loaded for as long as nothing else happens.
+    if (under_load_) bring_forward(turn.next_deadline, *last_overload_ + kUnderLoadHold);
   }
   // While something waits to be freed, come back; nothing else may wake us.
   const bool waiting = state_.domain.reclaim() > 0;
   if (state_.has_dead_peers()) turn.more = true;
-  if (waiting) {
-    const Instant soon = now.boot + std::chrono::milliseconds(100);
-    if (!turn.next_deadline || *turn.next_deadline > soon) turn.next_deadline = soon;
-  }
+  if (waiting) bring_forward(turn.next_deadline, now.boot + std::chrono::milliseconds(100));
   return turn;
 }
 
@@ -98,6 +110,8 @@ void Handshaker::identity_changed() {
     peer->control.retransmit_at.reset();
     peer->control.last_handshake_sent.reset();
     peer->handshake_pending = false;
+    // What waited for the old key's handshake waits for the new one's.
+    if (!peer->staged.empty()) state_.attention.push(*peer, kWantHandshake);
     reschedule(*peer);
   }
 }
@@ -262,7 +276,15 @@ void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
   peer.handshake_pending = true;
   if (control.last_handshake_sent && now.boot - *control.last_handshake_sent < kRekeyTimeout) {
     // At most one each 5 s; if none is under way, remember that it is wanted.
-    if (!control.retransmit_at) control.initiate_at = *control.last_handshake_sent + kRekeyTimeout;
+    const Instant at = *control.last_handshake_sent + kRekeyTimeout;
+    if (is_retry) {
+      // We answered the peer meanwhile: the initiations crossed. On a slow path they would cross
+      // again each time, so one of us lets the other go first.
+      const bool yields = state_.identity.public_key() < peer.public_key;
+      control.retransmit_at = at + new_jitter() + (yields ? kCrossedInitiationHold : Duration{});
+    } else if (!control.retransmit_at) {
+      control.initiate_at = at;
+    }
     return;
   }
   control.handshake_attempts = is_retry ? control.handshake_attempts + 1 : 1;
@@ -323,12 +345,20 @@ void Handshaker::give_up(Peer& peer, const Now& now) {
 
 void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatch& out) {
   if (peer.control.removed) return;
+  if (!has_room_for_peer(out)) {
+    state_.attention.push(peer, flags);  // with the next turn
+    return;
+  }
   if ((flags & kSessionConfirmed) != 0) {
     handshake_complete(peer, now);
     sealer_.flush_staged(peer, now, out);
   }
   if ((flags & kFlushStaged) != 0) sealer_.flush_staged(peer, now, out);
-  if ((flags & kSendKeepalive) != 0) keepalive(peer, now, out);
+  if ((flags & kSendKeepalive) != 0) {
+    // Starts its interval also where nothing can be sent yet, for want of an endpoint or a key.
+    peer.stamps.last_traversal.set(now.boot);
+    keepalive(peer, now, out);
+  }
   if ((flags & kWantHandshake) != 0 && !peer.handshake_pending.load()) {
     initiate(peer, /*is_retry=*/false, now, out);
   }
@@ -344,7 +374,8 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
 void Handshaker::fire_timers(const Now& now, OutBatch& out) {
   const std::int64_t limit = now.boot.time_since_epoch().count();
   // Each round moves the first peer's deadline past now, so this ends.
-  while (!state_.timers.empty() && state_.timers.begin()->first.first <= limit && out.has_room(8)) {
+  while (!state_.timers.empty() && state_.timers.begin()->first.first <= limit &&
+         has_room_for_peer(out)) {
     Peer& peer = *state_.timers.begin()->second;
     fire(peer, now, out);
     reschedule(peer);

@@ -48,6 +48,10 @@ inline constexpr std::size_t kHandshakesPerTurn = 128;
 inline constexpr std::uint32_t kIcmpErrorsPerSecond = 1000;
 inline constexpr std::uint32_t kIcmpErrorsBurst = 50;
 
+// How long the peer with the smaller key waits, when two initiations have crossed, before it tries
+// again: more than a round trip over a satellite.
+inline constexpr Duration kCrossedInitiationHold = std::chrono::seconds(1);
+
 // Flows that the coalescer keeps open at once: a batch seldom holds more, and a linear look
 // through 32 small entries costs less than a hash.
 inline constexpr std::size_t kMaxCoalescedFlows = 32;
