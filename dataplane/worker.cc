@@ -23,8 +23,9 @@ void Worker::run() {
 }
 
 void Worker::run_once(Duration timeout) {
-  engine_.wait(in_, timeout);
+  // Before the wait: the engine holds nothing of a batch then.
   if (has_posted_.exchange(false, std::memory_order_acq_rel)) run_posted();
+  engine_.wait(in_, timeout);
   if (in_.trains.empty() && in_.tun_packets.empty()) return;
   const Now now = clock_.now();
   out_.clear();
