@@ -87,8 +87,10 @@ void declare_files(CLI::App& app, Commands& commands, CliArguments& out) {
     CLI::Option* const key =
         command
             ->add_option("--private-key-file", out.private_key_file,
-                         "On the host itself: does its key match, are its preshared keys there, "
-                         "are its own addresses nobody's endpoint?")
+                         command == commands.plan
+                             ? "The host's private key: must match, and goes into --wg-quick"
+                             : "On the host itself: does its key match, are its preshared keys "
+                               "there, are its addresses nobody's endpoint?")
             ->type_name("FILE");
     command == commands.plan ? host->required() : key->needs(host);
   }

@@ -39,10 +39,11 @@ Result<Loaded> load(const std::string& file, const CliArguments& arguments) {
     Result<PrivateKey> key = read_private_key_file(arguments.private_key_file);
     if (!key) return key.error();
     loaded.private_key = std::move(*key);
-    addresses = read_local_addresses();
     context.private_key = &*loaded.private_key;
-    context.local_addresses = addresses;
     context.key_files = &key_files;
+    // A plan for a stock host may be made anywhere, perhaps on a controller.
+    if (arguments.command == CliCommand::kCheck) addresses = read_local_addresses();
+    context.local_addresses = addresses;
   }
   loaded.network = load_network(*text, context);
   return loaded;

@@ -12,8 +12,8 @@ namespace hawser {
 CliOutput check_network_file(const CliArguments& arguments);
 
 // `hawser plan`: a table, or what --json, --wg-quick or --diff ask for. Problems go to standard
-// error; with errors there is no plan. With --wg-quick the text holds secrets when
-// --private-key-file is given.
+// error; with errors there is no plan. This machine's addresses do not matter here. With --wg-quick
+// and --private-key-file the text holds secrets.
 CliOutput show_plan(const CliArguments& arguments);
 
 }  // namespace hawser
