@@ -30,16 +30,32 @@ struct Pair {
   explicit Pair(const DeviceOptions& options = {}, const DeviceOptions& options_b = {})
       : a(options, make_private_key(1), 11), b(options_b, make_private_key(2), 12) {
     set_now(kStart);
-    DeviceChange change_a;
-    change_a.peers.push_back(
-        peer_change(b.public_key(), {prefix("10.0.0.2/32"), prefix("fd00::2/128")}, at_b));
-    a.apply(std::move(change_a));
-    DeviceChange change_b;
-    change_b.peers.push_back(
-        peer_change(a.public_key(), {prefix("10.0.0.1/32"), prefix("fd00::1/128")}, at_a));
-    b.apply(std::move(change_b));
-    a.run_handshakes();
+    meet(a, peer_change(b.public_key(), {prefix("10.0.0.2/32"), prefix("fd00::2/128")}, at_b));
+    meet(b, peer_change(a.public_key(), {prefix("10.0.0.1/32"), prefix("fd00::1/128")}, at_a));
+  }
+
+  // An hour later, as strangers: each peer is removed and made anew. For fuzzers, to which a new
+  // pair costs too much.
+  void start_over() {
+    a.run_handshakes();  // what they still had to hear of each other
     b.run_handshakes();
+    sleep(3600s);
+    meet(a, peer_change(b.public_key(), {prefix("10.0.0.2/32"), prefix("fd00::2/128")}, at_b));
+    meet(b, peer_change(a.public_key(), {prefix("10.0.0.1/32"), prefix("fd00::1/128")}, at_a));
+  }
+  static void meet(Node& node, PeerChange peer) {
+    DeviceChange change;
+    PeerChange gone;
+    gone.public_key = peer.public_key;
+    gone.remove = true;
+    change.peers.push_back(std::move(gone));
+    change.peers.push_back(std::move(peer));
+    node.apply(std::move(change));
+    node.run_handshakes();
+    node.sent.clear();
+    node.to_tun.clear();
+    node.writes.clear();
+    node.log.clear();
   }
 
   void set_now(const Now& now) {

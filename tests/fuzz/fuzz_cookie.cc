@@ -24,7 +24,9 @@ void overlay(Packet& message, FuzzInput& input) {
 
 class CookieFuzz {
  public:
-  CookieFuzz() : maker_(pair_.b.public_key()) { checker_.set_public_key(pair_.a.public_key()); }
+  explicit CookieFuzz(Pair& pair) : pair_(pair), maker_(pair_.b.public_key()) {
+    checker_.set_public_key(pair_.a.public_key());
+  }
 
   void step(FuzzInput& input) {
     const std::uint8_t how = input.u8();
@@ -117,7 +119,7 @@ class CookieFuzz {
     }
   }
 
-  Pair pair_;
+  Pair& pair_;
   SeededRandom random_{1};
   CookieMaker maker_;
   CookieChecker checker_;
@@ -130,7 +132,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace hawser::testing;
   make_failures_fatal();
   FuzzInput input(data, size);
-  CookieFuzz fuzz;
+  static Pair& pair = *new Pair;
+  pair.start_over();
+  CookieFuzz fuzz(pair);
   for (int step = 0; step < kMaxSteps && !input.empty(); ++step) fuzz.step(input);
   return 0;
 }

@@ -70,7 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace hawser::testing;
   make_failures_fatal();
   FuzzInput input(data, size);
-  Pair pair;
+  static Pair& pair = *new Pair;
+  pair.start_over();
   pair.connect();
   std::uint64_t counter = 10;
   for (int step = 0; step < kMaxSteps && !input.empty(); ++step) {

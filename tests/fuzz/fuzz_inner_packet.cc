@@ -1,5 +1,7 @@
 // Anything inside a tunnel: what a peer sealed, through router, relay, ICMP and coalescer; and what
 // TUN delivers with its offload header, through segmenter and sender.
+#include <array>
+
 #include "tests/dataplane/hub.h"
 #include "tests/fuzz/checks.h"
 #include "tests/fuzz/input.h"
@@ -9,13 +11,22 @@ namespace {
 
 constexpr int kMaxPackets = 16;
 
-DeviceOptions options_from(FuzzInput& input) {
-  const std::uint8_t bits = input.u8();
+DeviceOptions options_from(std::uint8_t bits) {
   DeviceOptions options = Hub::direct();
   options.forward = static_cast<ForwardMode>(bits % 3);
-  options.has_tun = (bits & 4) == 0;
-  if ((bits & 8) != 0) options.own_addresses.clear();
+  options.has_tun = bits / 3 % 2 == 0;
+  if (bits / 6 != 0) options.own_addresses.clear();
   return options;
+}
+
+// One hub for each set of options, kept: making one takes longer than a run.
+Hub& hub_from(FuzzInput& input) {
+  static std::array<Hub*, 12> hubs{};
+  const std::uint8_t bits = input.u8() % 12;
+  Hub*& hub = hubs[bits];
+  if (hub == nullptr) hub = new Hub(options_from(bits));
+  hub->start_over();
+  return *hub;
 }
 
 // Fuzzed bytes seldom have the addresses that lead on; put them there on demand.
@@ -68,7 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace hawser::testing;
   make_failures_fatal();
   FuzzInput input(data, size);
-  Hub hub(options_from(input));
+  Hub& hub = hub_from(input);
   hub.hub.device().set_mtu(std::uint32_t{576} + input.u16() % 3000);
   std::uint64_t counter = 10;
   for (int i = 0; i < kMaxPackets && !input.empty(); ++i) {
