@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from dataclasses import dataclass
 from typing import Optional
 
@@ -39,11 +40,17 @@ def ping(namespace: Namespace, address: str, count: int = 3, interval: float = 0
 
 
 def reaches(namespace: Namespace, address: str, seconds: float = 12, options: tuple = ()) -> None:
-    """An answer comes; the first packets may have to wait for a handshake and its retry."""
-    deadline = max(1, int(seconds))
-    command = ["ping", "-n", "-q", "-c", 1, "-i", 0.1, "-w", deadline, *options, address]
-    done = namespace.run(*command, check=False, timeout=seconds + 10)
-    assert done.returncode == 0, f"{namespace.role} does not reach {address}:\n{done.stdout}"
+    """An answer comes; the first packets may have to wait for a handshake and its retry, and a router
+    on the way may say that it does not know the way yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = max(1, round(deadline - time.monotonic()))
+        command = ["ping", "-n", "-q", "-c", 1, "-i", 0.1, "-w", left, *options, address]
+        done = namespace.run(*command, check=False, timeout=seconds + 10)
+        if done.returncode == 0:
+            return
+        assert time.monotonic() < deadline, f"{namespace.role} does not reach {address}:\n{done.stdout}"
+        time.sleep(0.05)
 
 
 def does_not_reach(namespace: Namespace, address: str, options: tuple = ()) -> None:
