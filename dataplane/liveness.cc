@@ -48,15 +48,22 @@ void Liveness::answered(Watch& watch, Instant now, Verdict& verdict) {
   }
 }
 
+void Liveness::lost(Watch& watch, Verdict& verdict) {
+  watch.num_answered = 0;
+  if (++watch.num_lost >= kEchoesUntilDead) {
+    verdict.died = watch.peer->reachable.exchange(false);
+  } else if (watch.peer->reachable.load()) {
+    watch.next_echo = std::min(watch.next_echo, *watch.sent + kEchoIntervalInDoubt);
+  }
+}
+
 Liveness::Verdict Liveness::step(Watch& watch, Instant now) {
   Verdict verdict{.peer = watch.peer};
   if (watch.sent && now >= *watch.sent + kEchoTimeout) {
     if (heard_since(watch, *watch.sent)) {
       answered(watch, now, verdict);
     } else {
-      watch.num_answered = 0;
-      if (++watch.num_lost >= kEchoesUntilDead)
-        verdict.died = watch.peer->reachable.exchange(false);
+      lost(watch, verdict);
     }
     watch.sent.reset();
   }

@@ -14,8 +14,12 @@ namespace hawser {
 
 inline constexpr Duration kEchoInterval = std::chrono::seconds(1);
 // An echo that has no answer by then is lost; one that comes later, but before the next is sent,
-// still clears the count. With three lost a controller is dead 2.4 to 3.4 s after its last answer.
+// still clears the count.
 inline constexpr Duration kEchoTimeout = std::chrono::milliseconds(400);
+// After a lost one the next is sent so soon: a controller that fell silent is dead 1.8 to 2.8 s
+// later. Both ends of a flow have to notice, and the later one makes the gap.
+inline constexpr Duration kEchoIntervalInDoubt = std::chrono::milliseconds(700);
+static_assert(kEchoTimeout < kEchoIntervalInDoubt && kEchoIntervalInDoubt < kEchoInterval);
 inline constexpr unsigned kEchoesUntilDead = 3;
 inline constexpr unsigned kAnswersUntilAlive = 2;
 // After a goodbye the controller still forwards and answers for a while. It is not believed alive
@@ -65,6 +69,7 @@ class Liveness {
   };
 
   static Verdict step(Watch& watch, Instant now);
+  static void lost(Watch& watch, Verdict& verdict);
   static void answered(Watch& watch, Instant now, Verdict& verdict);
   static bool heard_since(const Watch& watch, Instant since);
 
