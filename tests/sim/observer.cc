@@ -164,8 +164,9 @@ void Observer::check_endpoints(const Subject& node, const std::vector<WireDatagr
   for (const auto& [key, at] : endpoints_of(node.node->device())) {
     const auto before = endpoints_before_.find(key);
     if (before != endpoints_before_.end() && before->second.same_remote(at)) continue;
+    const Endpoint& moved_to = at;  // clang 14 captures no structured bindings
     const bool justified = std::any_of(heard.begin(), heard.end(), [&](const WireDatagram& d) {
-      return d.authentic && d.to == node.index && d.source.same_remote(at) &&
+      return d.authentic && d.to == node.index && d.source.same_remote(moved_to) &&
              classify_message(d.bytes) != MessageType::kCookieReply && !was_accepted(node, d.id);
     });
     if (!justified) violated(name(node) + " moved a peer's endpoint to " + at.to_string());
