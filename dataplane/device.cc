@@ -9,8 +9,8 @@
 namespace hawser {
 namespace {
 
-HostRoute own_address_mark{.own_address = true};
-HostRoute route_mark{.own_address = false};
+HostRouteMark own_address_mark{.own_address = true};
+HostRouteMark route_mark{.own_address = false};
 
 const IpAddress* first_of(const std::vector<IpAddress>& addresses, IpFamily family) {
   const auto found = std::find_if(addresses.begin(), addresses.end(), [&](const IpAddress& a) {
@@ -39,7 +39,7 @@ struct Device::Impl {
   DeviceState state;
   Handshaker handshaker;
   Configurator configurator;
-  std::map<Prefix, HostRoute*> present_routes;  // under state.mutex
+  std::map<Prefix, HostRouteMark*> present_routes;  // under state.mutex
 };
 
 Device::Device(DeviceOptions options, RandomSource& random, LogSink log, TimestampStore* store)
@@ -123,12 +123,12 @@ void Device::set_host_routes(const HostRoutes& routes) {
 
 // Only the difference is written: a host with a full routing table changes it all the time.
 void Device::Impl::put_host_routes(const HostRoutes& routes) {
-  std::map<Prefix, HostRoute*> wanted;
+  std::map<Prefix, HostRouteMark*> wanted;
   for (const Prefix& prefix : routes.routes) wanted[prefix] = &route_mark;
   for (const auto* addresses : {&routes.own_addresses, &state.options.own_addresses}) {
     for (const IpAddress& own : *addresses) wanted[Prefix(own, own.bits())] = &own_address_mark;
   }
-  PrefixMap<HostRoute>::Edit edit(state.host_routes);
+  PrefixMap<HostRouteMark>::Edit edit(state.host_routes);
   for (const auto& [prefix, mark] : present_routes) {
     if (!wanted.contains(prefix)) edit.remove(prefix);
   }

@@ -36,7 +36,7 @@ struct alignas(64) PathCounters {
 };
 
 // What stands in the table of the host's own routes.
-struct HostRoute {
+struct HostRouteMark {
   bool own_address = false;
 };
 
@@ -53,7 +53,7 @@ struct DeviceState {
 
   // --- read by workers without a lock ---
   PrefixMap<Peer> allowed_ips{domain};
-  PrefixMap<HostRoute> host_routes{domain};
+  PrefixMap<HostRouteMark> host_routes{domain};
   OverlayTables overlay{domain};
   SessionTable sessions{domain};
   StagedPool staged_pool;
