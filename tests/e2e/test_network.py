@@ -3,6 +3,8 @@
 The tests of this module share five running hosts and leave them as they found them.
 """
 
+import os
+import random
 import signal
 import time
 
@@ -11,7 +13,7 @@ import pytest
 import daemons
 import traffic
 from lab import wait_until
-from network_lab import (CONTROLLERS, NETWORK, PEERS, Network, line_of, peer_section,
+from network_lab import (CONTROLLERS, NETWORK, PEERS, Network, hawser, line_of, peer_section,
                          reaches, subnet)
 
 pytestmark = pytest.mark.hawser_only
@@ -31,6 +33,16 @@ def network(shared_lab, engine):
     return network
 
 
+@pytest.fixture(autouse=True)
+def one_failure_is_not_the_next_ones(network):
+    yield
+    dead = [member for member in network if not member.daemon.process.alive]
+    for member in dead:
+        member.start()
+    if dead:
+        network.await_carrier("server1", RETURN_LIMIT_S)
+
+
 @pytest.fixture
 def tell(capsys):
     """Prints although the test passes."""
@@ -44,6 +56,12 @@ def probe(network) -> traffic.Probe:
     """Between two peers, under the address that stands for the first controller."""
     return traffic.Probe(network["laptop1"].namespace, network["printer"].namespace,
                          network["printer"].address, PROBE_RATE)
+
+
+def command(member, *arguments, **kwargs):
+    """hawser, for the daemon of this host."""
+    return hawser(member.namespace, *arguments,
+                  env={**os.environ, "HAWSER_CONTROL_DIR": str(member.dir)}, **kwargs)
 
 
 # --- what a host configures ---
@@ -91,7 +109,7 @@ def kill_and_return(network) -> float:
     """The longest time without an answer while the controller in use dies; it is back afterwards."""
     controller = network["server1"]
     with probe(network) as numbered:
-        time.sleep(0.5)
+        time.sleep(0.5 + random.random())  # anywhere between two echoes
         controller.daemon.crash()
         network.await_carrier("server2", FAILOVER_LIMIT_S)
         time.sleep(0.5)
@@ -288,3 +306,42 @@ def test_a_peers_subnets_are_on_its_interface(network):
         listing = member.namespace.ip("-6", "route", "show", "dev", network.interface)
         for controller in CONTROLLERS:
             assert subnet(controller) in listing
+
+
+# --- the command ---
+
+def test_golden_probes_all_come_back(network):
+    # The names are in a hosts file that nobody else looks into.
+    for target in (("printer", "--network", network.path), ("server2",),
+                   (network["storage"].address,)):
+        done = command(network["laptop1"], "probe", "golden", "--count", 20, "--interval", "10ms",
+                       "--to", *target)
+        assert "sent 20, received 20" in done.stdout
+
+
+def test_waiting_says_for_whom_and_why_when_it_gives_up(network, file, tablet_section):
+    server = network["server1"]
+    command(server, "wait", "--handshake", "--timeout", "10s")
+    network.write(network.text() + "\n" + tablet_section)
+    command(server, "reload")
+    done = command(server, "wait", "--handshake", "--timeout", "500ms", check=False)
+    assert done.returncode != 0
+    assert "tablet" in done.stderr and "no endpoint" in done.stderr
+    assert "laptop1" not in done.stderr
+
+
+def test_reload_and_confirm_by_command(network, file, tablet_section):
+    server = network["server1"]
+    old = network.lab.dir / "old.toml"
+    old.write_text(network.text())
+    network.write(network.text() + "\n" + tablet_section)
+    difference = hawser(server.namespace, "plan", network.path, "--host", "server1", "--diff", old)
+    assert "tablet" in difference.stdout and "laptop1" not in difference.stdout
+    command(server, "reload", "--confirm", CONFIRM_S)
+    command(server, "confirm")
+    time.sleep(CONFIRM_S + 0.5)
+    assert "tablet" in server.peer_names()
+    network.write("nonsense = 1\n")
+    done = command(server, "reload", check=False)
+    assert done.returncode != 0 and f"{network.path}:1:" in done.stderr
+    assert "tablet" in server.peer_names()
