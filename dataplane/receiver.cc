@@ -18,7 +18,8 @@ void Receiver::receive(std::span<const ReceivedTrain> trains, const Now& now, Ou
 void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatch& out) {
   const std::uint32_t segment_len = std::max<std::uint32_t>(1, train.segment_len);
   if (!state_.up.load(std::memory_order_relaxed)) {
-    const std::uint32_t len = std::max<std::uint32_t>(1, train.len);  // an empty datagram is one too
+    const std::uint32_t len =
+        std::max<std::uint32_t>(1, train.len);  // an empty datagram is one too
     state_.drops.add(DropReason::kInterfaceDown, (len + segment_len - 1) / segment_len);
     return;
   }

@@ -27,8 +27,8 @@ struct PeerView {
   bool has_session = false;  // a keypair that can send
   std::uint32_t num_staged = 0;
   std::uint32_t handshake_attempts = 0;  // initiations in a row that had no answer so far
-  bool is_controller = false;  // of the overlay
-  bool reachable = true;       // as the watch of controllers finds it
+  bool is_controller = false;            // of the overlay
+  bool reachable = true;                 // as the watch of controllers finds it
   DropCounts drops{};
 };
 
