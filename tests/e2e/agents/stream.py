@@ -42,7 +42,7 @@ def send(address: str, port: int, length: int, rate: float) -> None:
     source = random.Random(length)
     digest, sent, begin = hashlib.sha256(), 0, time.monotonic()
     with socket.create_connection((address, port), timeout=60) as connection:
-        chunk = CHUNK if rate == 0 else max(1, min(CHUNK, int(rate / 20)))
+        chunk = CHUNK if rate == 0 else max(1, min(CHUNK, int(rate / 200)))
         while sent < length:
             data = source.randbytes(min(chunk, length - sent))
             connection.sendall(data)
