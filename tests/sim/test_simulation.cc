@@ -12,7 +12,16 @@ namespace hawser::testing {
 namespace {
 
 constexpr std::uint64_t kShards = 10;
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAWSER_SLOW_BUILD 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(HAWSER_SLOW_BUILD)
+constexpr std::uint64_t kDefaultSeeds = 30;  // one thread: little for this sanitizer to find
+#else
 constexpr std::uint64_t kDefaultSeeds = 300;
+#endif
 
 std::optional<std::uint64_t> from_environment(const char* name) {
   const char* const text = std::getenv(name);
