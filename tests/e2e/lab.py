@@ -155,10 +155,6 @@ class Namespace:
         """A helper program of ours from agents/, in this namespace."""
         return self.spawn(script, PYTHON, AGENTS / f"{script}.py", *arguments)
 
-    def sysctl(self, **settings) -> None:
-        self.run("sysctl", "-q", "-w", *(f"{key.replace('__', '.')}={value}"
-                                         for key, value in settings.items()))
-
     def forward(self) -> None:
         self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 

@@ -34,6 +34,14 @@ def test_streams_both_ways_at_once(relay):
         stream.finish(60)
 
 
+def test_parallel_streams_share_the_relay(relay):
+    first, second, _ = relay.leaves
+    traffic.reaches(first.namespace, second.inner6)
+    report = traffic.iperf3(first.namespace, second.namespace, second.inner6, 1, ("--parallel", 4))
+    assert len(report["streams"]) == 4
+    assert all(stream["receiver"]["bytes"] > 0 for stream in report["streams"])
+
+
 def test_trains_really_pass(relay):
     """More bytes a datagram than one packet holds would need many more turns; the hub says how many."""
     hub, (first, second, _) = relay.hub, relay.leaves

@@ -60,7 +60,7 @@ def test_with_a_third_lost_both_ways_sessions_and_streams_come_about(lab, engine
         }""")
     hosts.connect(ours, theirs)
     traffic.reaches(ours.namespace, theirs.inner4, seconds=60)
-    traffic.stream(ours.namespace, theirs.namespace, theirs.inner4, 24 << 10, seconds=90)
+    traffic.stream(ours.namespace, theirs.namespace, theirs.inner4, 12 << 10, seconds=90)
 
 
 @pytest.fixture(scope="module")
