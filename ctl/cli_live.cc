@@ -18,7 +18,7 @@ namespace hawser {
 namespace {
 
 constexpr const char* kClearScreen = "\x1b[H\x1b[2J\x1b[3J";
-constexpr char kEndOfText = '\x03';  // Ctrl-C where the terminal makes no signal of it
+constexpr char kQuitKeys[] = "qQ\x03";  // Ctrl-C arrives as a byte in raw mode
 
 }  // namespace
 
@@ -65,7 +65,7 @@ int run_top(const CliArguments& arguments) {
       terminal->show(status.error().message.substr(0, size.columns));
     }
     const std::optional<char> key = terminal->wait_key(arguments.refresh);
-    if (key == 'q' || key == 'Q' || key == kEndOfText) break;
+    if (key && std::string_view(kQuitKeys).find(*key) != std::string_view::npos) break;
   }
   return EXIT_SUCCESS;
 }

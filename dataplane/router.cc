@@ -69,7 +69,10 @@ void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader&
                         IcmpError error, Peer* from, const Now& now, OutBatch& out) {
   if (from == nullptr && !state_.options.has_tun) return;
   if (!icmp_error_allowed(offending, header, error)) return;
-  const auto source = error_source(header.source.family);
+  // Into our own TUN it must not come from an address of this host: the kernel drops such packets
+  // as impossible. The unreachable destination answers for itself.
+  const auto source =
+      from == nullptr ? std::optional(header.destination) : error_source(header.source.family);
   if (!source || !state_.icmp_limiter.allow(now.boot)) return;
   if (!out.has_room(1)) return;
   std::uint8_t* const datagram =

@@ -22,7 +22,12 @@ Result<std::unique_ptr<KernelEngine>> make_kernel_engine(EngineKind kind, const 
   if (fallback_reason != nullptr) fallback_reason->clear();
   if (kind == EngineKind::kEpoll) return make_epoll_engine(parts);
   Result<std::unique_ptr<KernelEngine>> engine = make_io_uring_engine(parts);
-  if (engine.ok() || kind == EngineKind::kIoUring) return engine;
+  if (engine.ok()) return engine;
+  if (kind == EngineKind::kIoUring) {
+    Error refused = engine.error();
+    refused.message += "; use --engine=epoll, or --engine=auto to fall back by itself";
+    return refused;
+  }
   if (fallback_reason != nullptr) *fallback_reason = engine.error().message;
   return make_epoll_engine(parts);
 }

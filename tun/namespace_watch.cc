@@ -193,6 +193,9 @@ HostRoutes NamespaceWatch::take_routes() {
     if (result.own_addresses.empty() || result.own_addresses.back() != address) {
       result.own_addresses.push_back(address);
     }
+    if (ifindex_ != 0 && std::get<std::uint32_t>(entry) == ifindex_) {
+      result.tunnel_addresses.push_back(address);
+    }
   }
   result.routes = routes_.prefixes();
   return result;
