@@ -12,7 +12,7 @@ namespace hawser {
 namespace {
 
 // The kernel packs up to 32 KiB of a dump into one read when it is offered that much.
-constexpr std::size_t kBufferLen = 64 * 1024;
+constexpr std::size_t kBufferLen = 65536;
 // Room for the burst of a routing daemon's start; beyond it an overrun makes us dump.
 constexpr int kEventBufferLen = 4 << 20;
 // A dump that a change interrupts is begun anew; under constant change the last one has to do,
