@@ -69,8 +69,11 @@ def all_answered(namespace: Namespace, address: str, count: int = 10, options: t
 
 def await_ready(process: Process) -> None:
     def ready() -> bool:
-        assert process.alive, f"{process.name} has ended:\n{process.output()}"
-        return "ready" in process.output()
+        alive = process.alive  # asked first: what is short may be ready and end in between
+        if "ready" in process.output():
+            return True
+        assert alive, f"{process.name} has ended:\n{process.output()}"
+        return False
     wait_until(ready, 10, f"{process.name} is ready")
 
 
@@ -138,6 +141,8 @@ class Stream:
         self.receiver = target.agent("stream", "receive", address, STREAM_PORT)
         await_ready(self.receiver)
         self.sender = source.agent("stream", "send", address, STREAM_PORT, length, rate)
+        # An established stream outlives unreachable errors; one that is still connecting ends at the first.
+        await_ready(self.sender)
 
     @property
     def running(self) -> bool:

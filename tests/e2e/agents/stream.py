@@ -3,6 +3,7 @@
 stream.py receive ADDRESS PORT                 takes one connection, prints JSON: length, sha256
 stream.py send ADDRESS PORT LENGTH [RATE]      sends LENGTH pseudo-random bytes (at RATE bytes/s),
                                                prints JSON: length, sha256
+Both print "ready" first: listening, connected.
 """
 
 import hashlib
@@ -42,6 +43,7 @@ def send(address: str, port: int, length: int, rate: float) -> None:
     source = random.Random(length)
     digest, sent, begin = hashlib.sha256(), 0, time.monotonic()
     with socket.create_connection((address, port), timeout=60) as connection:
+        print("ready", flush=True)
         chunk = CHUNK if rate == 0 else max(1, min(CHUNK, int(rate / 200)))
         while sent < length:
             data = source.randbytes(min(chunk, length - sent))
