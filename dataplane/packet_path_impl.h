@@ -7,6 +7,7 @@
 
 #include "dataplane/device_state.h"
 #include "dataplane/packet_path.h"
+#include "dataplane/segmentation.h"
 #include "dataplane/train_sealer.h"
 #include "routing/icmp.h"
 #include "routing/ip_packet.h"
@@ -62,7 +63,8 @@ class Router {
   PathCounters& counters_;
 };
 
-// Relay gathers consecutive packets for one peer and sends them as one train.
+// Relay gathers the packets of one run by the peer that they go to, and sends each peer's as one
+// train. Order changes only between peers.
 class Relay {
  public:
   Relay(DeviceState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
@@ -72,23 +74,29 @@ class Relay {
   void forward(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
   // A packet of our own (an echo reply) laid over the one that came.
   void send_own(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
-  // Sends what is gathered. Before anything else goes to a peer, and at the end of a train.
+  // Sends what is gathered. Before anything else goes to a peer, and at the end of a run.
   void flush(const Now& now, OutBatch& out);
 
  private:
   void gather(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
+  void flush_mixed(const Now& now, OutBatch& out);
   void fragment(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
 
   DeviceState& state_;
   TrainSealer& sealer_;
   Router& router_;
   PathCounters& counters_;
-  Peer* to_ = nullptr;
   std::size_t num_ = 0;
   std::array<SealItem, kMaxTrainSegments> items_;
+  std::array<Peer*, kMaxTrainSegments> peers_;  // whose items_[i] is; null: taken
+  bool mixed_ = false;                          // more than one peer among them
 };
 
 // Receiver opens trains and hands packets on: UDP → UDP and UDP → TUN.
+//
+// It works in runs: what one batch brought from one remote address under one receiver index, in
+// one train or, where packets come alone, in many. So packets that crossed the link one by one are
+// opened, sealed and sent together.
 class Receiver {
  public:
   Receiver(DeviceState& state, Aead& aead, TrainSealer& sealer, Router& router,
@@ -105,17 +113,25 @@ class Receiver {
 
  private:
   struct Run {
+    bool takes(const ReceivedTrain& train, std::size_t num_segments) const;
+    // Of the same sender and session as what is in it already.
+    bool is_of(const ReceivedTrain& train, std::uint32_t index) const;
+
     std::uint32_t receiver_index = 0;
+    Endpoint remote;
+    std::uint8_t traffic_class = 0;
+    std::size_t len = 0;  // of all datagrams
     std::size_t num = 0;
     std::array<std::span<std::uint8_t>, kMaxTrainSegments> datagrams;
   };
 
   void receive_train(const ReceivedTrain& train, const Now& now, OutBatch& out);
   void take_handshake(std::span<const std::uint8_t> message, const Endpoint& from);
-  void open_run(const ReceivedTrain& train, const Now& now, OutBatch& out);
+  void add_to_run(const ReceivedTrain& train, std::span<std::uint8_t> datagram, const Now& now,
+                  OutBatch& out);
+  void open_run(const Now& now, OutBatch& out);
   bool open_and_check(Keypair& keypair, Peer& peer);
-  void authenticated(Keypair& keypair, Peer& peer, std::size_t num, const ReceivedTrain& train,
-                     const Now& now, OutBatch& out);
+  void authenticated(Keypair& keypair, Peer& peer, std::size_t num, const Now& now, OutBatch& out);
   void deliver(const OpenedPacket& packet, const Now& now, OutBatch& out);
   void deliver_local(const OpenedPacket& packet, const Now& now, OutBatch& out);
   bool source_allowed(const OpenedPacket& packet);
@@ -137,7 +153,8 @@ class Receiver {
   Router::Decision last_decision_;
 };
 
-// Sender takes what TUN delivered: TUN → UDP.
+// Sender takes what TUN delivered: TUN → UDP. Consecutive packets of a batch for one peer leave
+// together.
 class Sender {
  public:
   Sender(DeviceState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
@@ -147,6 +164,9 @@ class Sender {
 
  private:
   void send_packet(const TunPacket& packet, const Now& now, OutBatch& out);
+  void gather(const Segmenter& segments, const IpHeader& header, Peer& to, const Now& now,
+              OutBatch& out);
+  void flush(const Now& now, OutBatch& out);
   void refuse(const TunPacket& packet, const IpHeader& header, std::uint32_t num_segments,
               DropReason reason, Peer* peer, IcmpError error, const Now& now, OutBatch& out);
   bool is_own_outer_packet(std::span<const std::uint8_t> packet, const IpHeader& header,
@@ -156,6 +176,9 @@ class Sender {
   TrainSealer& sealer_;
   Router& router_;
   PathCounters& counters_;
+  Peer* to_ = nullptr;
+  std::size_t num_ = 0;
+  std::size_t len_ = 0;  // of all datagrams
   std::array<SealItem, kMaxTrainSegments> items_;
 };
 

@@ -9,8 +9,18 @@ namespace hawser {
 
 void Receiver::receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out) {
   for (const ReceivedTrain& train : trains) receive_train(train, now, out);
+  open_run(now, out);
   const std::uint32_t dropped = coalescer_.flush(out);
   if (dropped > 0) state_.drops.add(DropReason::kBatchFull, dropped);
+}
+
+// Whole, and as one train when it leaves again: a train that came full goes on as it came.
+bool Receiver::Run::takes(const ReceivedTrain& train, std::size_t num_segments) const {
+  return num + num_segments <= datagrams.size() && len + train.len <= kMaxUdpPayload;
+}
+
+bool Receiver::Run::is_of(const ReceivedTrain& train, std::uint32_t index) const {
+  return receiver_index == index && remote == train.remote && traffic_class == train.traffic_class;
 }
 
 // A GRO train may hold what does not belong together: the kernel merges by addresses and length
@@ -23,17 +33,13 @@ void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatc
     state_.drops.add(DropReason::kInterfaceDown, (len + segment_len - 1) / segment_len);
     return;
   }
+  if (!run_.takes(train, (train.len + segment_len - 1) / segment_len)) open_run(now, out);
   for (std::uint32_t at = 0; at < train.len; at += segment_len) {
     const std::span datagram(train.data + at, std::min(segment_len, train.len - at));
     counters_.received_datagrams.fetch_add(1, std::memory_order_relaxed);
     const auto type = classify_message(datagram);
     if (type == MessageType::kTransportData) {
-      const std::uint32_t index = load_le32(datagram.data() + 4);
-      if (run_.num == run_.datagrams.size() || (run_.num > 0 && run_.receiver_index != index)) {
-        open_run(train, now, out);
-      }
-      run_.receiver_index = index;
-      run_.datagrams[run_.num++] = datagram;
+      add_to_run(train, datagram, now, out);
     } else if (type) {
       take_handshake(datagram, train.remote);
     } else {
@@ -41,7 +47,22 @@ void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatc
     }
   }
   if (train.len == 0) state_.drops.add(DropReason::kMalformed);
-  open_run(train, now, out);
+}
+
+void Receiver::add_to_run(const ReceivedTrain& train, std::span<std::uint8_t> datagram,
+                          const Now& now, OutBatch& out) {
+  const std::uint32_t index = load_le32(datagram.data() + 4);
+  if (run_.num > 0 && (run_.num == run_.datagrams.size() || !run_.is_of(train, index))) {
+    open_run(now, out);
+  }
+  if (run_.num == 0) {
+    run_.receiver_index = index;
+    run_.remote = train.remote;
+    run_.traffic_class = train.traffic_class;
+    run_.len = 0;
+  }
+  run_.len += datagram.size();
+  run_.datagrams[run_.num++] = datagram;
 }
 
 void Receiver::take_handshake(std::span<const std::uint8_t> message, const Endpoint& from) {
@@ -51,7 +72,7 @@ void Receiver::take_handshake(std::span<const std::uint8_t> message, const Endpo
   sealer_.request_wake();
 }
 
-void Receiver::open_run(const ReceivedTrain& train, const Now& now, OutBatch& out) {
+void Receiver::open_run(const Now& now, OutBatch& out) {
   if (run_.num == 0) return;
   Keypair* const keypair = state_.sessions.lookup(run_.receiver_index);
   if (keypair == nullptr) {
@@ -67,7 +88,7 @@ void Receiver::open_run(const ReceivedTrain& train, const Now& now, OutBatch& ou
   const bool any = open_and_check(*keypair, peer);
   run_.num = 0;
   if (!any) return;
-  authenticated(*keypair, peer, num, train, now, out);
+  authenticated(*keypair, peer, num, now, out);
 
   last_source_.reset();
   last_destination_.reset();
@@ -81,8 +102,8 @@ void Receiver::open_run(const ReceivedTrain& train, const Now& now, OutBatch& ou
       continue;
     }
     OpenedPacket packet{datagram, jobs_[i].len, *header, &peer};
-    if ((train.traffic_class & kEcnMask) != kEcnNotEct) {
-      decapsulate_ecn(packet.packet(), train.traffic_class);
+    if ((run_.traffic_class & kEcnMask) != kEcnNotEct) {
+      decapsulate_ecn(packet.packet(), run_.traffic_class);
       packet.header.traffic_class = parse_ip(plain)->traffic_class;
     }
     deliver(packet, now, out);
@@ -123,9 +144,9 @@ bool Receiver::open_and_check(Keypair& keypair, Peer& peer) {
   return bytes > 0;
 }
 
-void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num,
-                             const ReceivedTrain& train, const Now& now, OutBatch& out) {
-  peer.endpoint.roam(train.remote);
+void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, const Now& now,
+                             OutBatch& out) {
+  peer.endpoint.roam(run_.remote);
   // Any authenticated packet received, any authenticated packet traversal.
   peer.stamps.unanswered_data_since.clear();
   peer.stamps.last_traversal.set(now.boot);

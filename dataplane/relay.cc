@@ -51,8 +51,9 @@ void Relay::send_own(const OpenedPacket& packet, Peer& to, const Now& now, OutBa
 }
 
 void Relay::gather(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out) {
-  if (to_ != &to || num_ == items_.size()) flush(now, out);
-  to_ = &to;
+  if (num_ == items_.size()) flush(now, out);
+  mixed_ = num_ > 0 && (mixed_ || peers_[0] != &to);
+  peers_[num_] = &to;
   const std::uint32_t packet_len = packet.header.packet_len;
   constexpr std::uint32_t kMask = kPaddingMultiple - 1;
   SealItem& item = items_[num_++];
@@ -68,9 +69,28 @@ void Relay::gather(const OpenedPacket& packet, Peer& to, const Now& now, OutBatc
 
 void Relay::flush(const Now& now, OutBatch& out) {
   if (num_ == 0) return;
-  sealer_.dispatch(*to_, std::span(items_).first(num_), now, out);
+  if (mixed_) {
+    flush_mixed(now, out);
+  } else {
+    sealer_.dispatch(*peers_[0], std::span(items_).first(num_), now, out);
+  }
   num_ = 0;
-  to_ = nullptr;
+}
+
+// Peer by peer, in the order of their first packets. At most as many turns as a run has packets.
+void Relay::flush_mixed(const Now& now, OutBatch& out) {
+  std::array<SealItem, kMaxTrainSegments> train;
+  for (std::size_t first = 0; first < num_; ++first) {
+    Peer* const to = peers_[first];
+    if (to == nullptr) continue;
+    std::size_t num = 0;
+    for (std::size_t i = first; i < num_; ++i) {
+      if (peers_[i] != to) continue;
+      train[num++] = items_[i];
+      peers_[i] = nullptr;
+    }
+    sealer_.dispatch(*to, std::span(train).first(num), now, out);
+  }
 }
 
 // An IPv4 packet that may be fragmented and is too big (RFC 791 §3.2). Options are not copied

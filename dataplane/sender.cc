@@ -8,6 +8,7 @@
 namespace hawser {
 void Sender::send(std::span<const TunPacket> packets, const Now& now, OutBatch& out) {
   for (const TunPacket& packet : packets) send_packet(packet, now, out);
+  flush(now, out);
 }
 
 void Sender::send_packet(const TunPacket& packet, const Now& now, OutBatch& out) {
@@ -43,25 +44,44 @@ void Sender::send_packet(const TunPacket& packet, const Now& now, OutBatch& out)
     refuse(packet, *header, num, DropReason::kTooBig, peer, IcmpError::kPacketTooBig, now, out);
     return;
   }
+  gather(*segments, *header, *peer, now, out);
+}
+
+void Sender::gather(const Segmenter& segments, const IpHeader& header, Peer& to, const Now& now,
+                    OutBatch& out) {
+  const std::uint32_t num = segments.num_segments();
+  // A super-packet that does not fit behind what is there begins a train of its own.
+  const std::size_t most_len =
+      num * (segments.segment_len(0) + kTransportOverhead + kPaddingMultiple);
+  if (&to != to_ || num_ + num > items_.size() || len_ + most_len > kMaxUdpPayload) flush(now, out);
+  to_ = &to;
   const std::uint32_t mtu = state_.mtu.load(std::memory_order_relaxed);
-  for (std::uint32_t i = 0; i < num;) {
-    std::size_t filled = 0;
-    for (; i < num && filled < items_.size(); ++i, ++filled) {
-      SealItem& item = items_[filled];
-      item.packet_len = segments->segment_len(i);
-      item.plain_len = padded_len(item.packet_len, mtu);
-      item.outer_traffic_class = outer_traffic_class(header->traffic_class);
-      item.datagram = out.allocate(item.datagram_len());
-      if (item.datagram == nullptr) break;
-      segments->write(i, item.packet());
-      std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
+  for (std::uint32_t i = 0; i < num; ++i) {
+    if (num_ == items_.size()) {
+      flush(now, out);
+      to_ = &to;
     }
-    sealer_.dispatch(*peer, std::span(items_).first(filled), now, out);
-    if (filled == 0) {
-      peer->drops.add(DropReason::kBatchFull, num - i);
+    SealItem& item = items_[num_];
+    item.packet_len = segments.segment_len(i);
+    item.plain_len = padded_len(item.packet_len, mtu);
+    item.outer_traffic_class = outer_traffic_class(header.traffic_class);
+    item.datagram = out.allocate(item.datagram_len());
+    if (item.datagram == nullptr) {
+      to.drops.add(DropReason::kBatchFull, num - i);
       return;
     }
+    segments.write(i, item.packet());
+    std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
+    len_ += item.datagram_len();
+    ++num_;
   }
+}
+
+void Sender::flush(const Now& now, OutBatch& out) {
+  if (num_ > 0) sealer_.dispatch(*to_, std::span(items_).first(num_), now, out);
+  to_ = nullptr;
+  num_ = 0;
+  len_ = 0;
 }
 
 void Sender::refuse(const TunPacket& packet, const IpHeader& header, std::uint32_t num_segments,

@@ -1,6 +1,7 @@
 // The controller: decisions of the router, relay as a router does it, ICMP.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/wire.h"
@@ -310,6 +311,119 @@ TEST(Relay, ATrainStaysATrainWithoutACopy) {
   for (std::uint64_t id = 0; id < 20; ++id) EXPECT_EQ(read_packet(hub.b.to_tun[id])->id, id);
 }
 
+// What `count` packets from a to b look like on the wire.
+std::vector<Datagram> sealed_by_a(Hub& hub, std::uint64_t count, std::size_t payload_len) {
+  std::vector<Packet> packets;
+  for (std::uint64_t id = 0; id < count; ++id) {
+    InnerPacket inner = a_to_b();
+    inner.id = id;
+    inner.payload_len = payload_len;
+    packets.push_back(make_packet(inner));
+  }
+  hub.a.send(packets);
+  std::vector<Datagram> datagrams = std::exchange(hub.a.sent, {});
+  for (Datagram& datagram : datagrams) datagram.remote = hub.at_a;
+  return datagrams;
+}
+
+// How many segments each send of `node` has, and in how many slices.
+struct SendSizes {
+  explicit SendSizes(Node& node) {
+    node.send_result = [this](const UdpSend& send) {
+      segments.push_back((send.len + send.segment_len - 1) / send.segment_len);
+      slices.push_back(send.num_slices);
+      return UdpOutcome{};
+    };
+  }
+  std::vector<std::uint32_t> segments;
+  std::vector<std::uint32_t> slices;
+};
+
+TEST(Relay, PacketsThatCameAloneLeaveTogether) {
+  Hub hub;
+  std::vector<std::vector<Datagram>> alone;
+  for (Datagram& datagram : sealed_by_a(hub, 20, 900)) alone.push_back({std::move(datagram)});
+  const SendSizes sizes(hub.hub);
+  hub.hub.receive_trains(alone);
+  EXPECT_EQ(sizes.segments, std::vector<std::uint32_t>{20});
+  hub.deliver();
+  ASSERT_EQ(hub.b.to_tun.size(), 20U);
+  for (std::uint64_t id = 0; id < 20; ++id) EXPECT_EQ(read_packet(hub.b.to_tun[id])->id, id);
+}
+
+TEST(Relay, PacketsThatCameAloneFromTwoAddressesAreNotTakenForOneSenders) {
+  Hub hub;
+  std::vector<std::vector<Datagram>> alone;
+  for (Datagram& datagram : sealed_by_a(hub, 4, 100)) alone.push_back({std::move(datagram)});
+  // Somebody who cannot seal sends one of the others again, from elsewhere.
+  alone[1][0].bytes.back() ^= 1;
+  alone[1][0].remote = endpoint("192.0.2.66", 6666);
+  hub.hub.receive_trains(alone);
+  hub.deliver();
+  EXPECT_EQ(hub.b.to_tun.size(), 3U);
+  hub.hub.send(make_packet(
+      {.source = address("10.0.0.1"), .destination = address("10.0.0.2"), .payload_len = 64}));
+  ASSERT_EQ(hub.hub.sent.size(), 1U);
+  EXPECT_TRUE(hub.hub.sent[0].remote.same_remote(hub.at_a)) << "the forger is not answered";
+}
+
+TEST(Relay, AFullTrainLeavesAsItCame) {
+  Hub hub;
+  std::vector<Datagram> datagrams = sealed_by_a(hub, 80, 1300);
+  const std::vector<Datagram> first(datagrams.begin(), datagrams.begin() + 40);
+  const std::vector<Datagram> second(datagrams.begin() + 40, datagrams.end());
+  const SendSizes sizes(hub.hub);
+  hub.hub.receive_trains({first, second});
+  EXPECT_EQ(sizes.segments, (std::vector<std::uint32_t>{40, 40}));
+  EXPECT_EQ(sizes.slices, (std::vector<std::uint32_t>{1, 1}));
+}
+
+TEST(Relay, ShortTrainsOfOneSenderAreJoined) {
+  Hub hub;
+  std::vector<Datagram> datagrams = sealed_by_a(hub, 30, 1300);
+  const std::vector<Datagram> first(datagrams.begin(), datagrams.begin() + 15);
+  const std::vector<Datagram> second(datagrams.begin() + 15, datagrams.end());
+  const SendSizes sizes(hub.hub);
+  hub.hub.receive_trains({first, second});
+  EXPECT_EQ(sizes.segments, std::vector<std::uint32_t>{30});
+  EXPECT_EQ(sizes.slices, std::vector<std::uint32_t>{2});
+}
+
+TEST(TunSide, ConsecutivePacketsForOnePeerLeaveTogether) {
+  Hub hub;
+  std::vector<Packet> packets;
+  for (std::uint64_t id = 0; id < 20; ++id) {
+    InnerPacket inner = a_to_b();
+    inner.id = id;
+    packets.push_back(make_packet(inner));
+  }
+  const SendSizes sizes(hub.a);
+  hub.a.send(packets);
+  EXPECT_EQ(sizes.segments, std::vector<std::uint32_t>{20});
+  hub.deliver();
+  ASSERT_EQ(hub.b.to_tun.size(), 20U);
+  for (std::uint64_t id = 0; id < 20; ++id) EXPECT_EQ(read_packet(hub.b.to_tun[id])->id, id);
+}
+
+TEST(TunSide, PacketsForPeersInTurnLeaveInOrder) {
+  Hub hub;
+  std::vector<Packet> packets;
+  for (std::uint64_t id = 0; id < 30; ++id) {
+    packets.push_back(make_packet({.source = address("10.0.0.1"),
+                                   .destination = address(id % 3 == 0 ? "10.0.0.2" : "10.0.0.3"),
+                                   .id = id,
+                                   .payload_len = 64}));
+  }
+  hub.hub.send(packets);
+  hub.deliver();
+  ASSERT_EQ(hub.a.to_tun.size() + hub.b.to_tun.size(), 30U);
+  for (const auto* got : {&hub.a.to_tun, &hub.b.to_tun}) {
+    std::vector<std::uint64_t> ids;
+    for (const Packet& packet : *got) ids.push_back(read_packet(packet)->id);
+    EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+  }
+}
+
 TEST(Relay, AMixedTrainKeepsTheOrderOfEachPair) {
   Hub hub;
   std::vector<Packet> packets;
@@ -322,7 +436,9 @@ TEST(Relay, AMixedTrainKeepsTheOrderOfEachPair) {
   hub.a.send(packets);
   std::vector<Datagram> train = std::exchange(hub.a.sent, {});
   for (Datagram& datagram : train) datagram.remote = hub.at_a;
+  const SendSizes sizes(hub.hub);
   hub.hub.receive_trains({train});
+  EXPECT_EQ(sizes.segments, (std::vector<std::uint32_t>{15, 15})) << "one train a peer";
   hub.deliver();
   for (const auto* got : {&hub.b.to_tun, &hub.a.to_tun, &hub.hub.to_tun}) {
     std::uint64_t last = 0;
