@@ -44,6 +44,12 @@ def cpu_seconds(pid: int) -> float:
     return nanoseconds / 1e9
 
 
+def busy_seconds() -> float:
+    """Processor time that the machine has spent on anything, interrupts included."""
+    ticks = _ticks()
+    return sum(ticks[name] for name in ("user", "nice", "system", "irq", "softirq")) / TICK
+
+
 class Watch:
     """Looks over a stretch of time at who used the processors: the measurement (the processes that
     are named, and children that end meanwhile), the hypervisor, others."""

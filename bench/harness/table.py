@@ -27,13 +27,13 @@ def _goal_cell(results: Results, case, router: str) -> str:
                      for text, met in results.goal_verdicts(case, router))
 
 
-def _lines(rows: list) -> list:
+def lines(rows: list) -> list:
     """Markdown with its columns aligned, so that it reads in a terminal too."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
-             for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return lines
+    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+            for row in rows]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return text
 
 
 def main_table(results: Results, subject: str) -> str:
@@ -42,11 +42,11 @@ def main_table(results: Results, subject: str) -> str:
         title = case.title if case.link == "whole" else f"{case.title}, {case.link}"
         rows.append([title, case.unit, *(_cell(results, case, router) for router in results.routers),
                      _goal_cell(results, case, subject)])
-    lines = _lines(rows)
-    lines += ["", f"Median (lowest–highest) of the rounds; processor time of the router for one "
-              f"relayed packet; how many times better than {results.baseline}. "
-              + "; ".join(f"{name}: {text}" for name, text in LINK_MODES.items()) + "."]
-    return "\n".join(lines)
+    text = lines(rows)
+    text += ["", f"Median (lowest–highest) of the rounds; processor time of the router for one "
+             f"relayed packet; how many times better than {results.baseline}. "
+             + "; ".join(f"{name}: {meaning}" for name, meaning in LINK_MODES.items()) + "."]
+    return "\n".join(text)
 
 
 def latency_table(results: Results) -> str:
@@ -58,7 +58,7 @@ def latency_table(results: Results) -> str:
                     continue
                 rows.append([f"{case.title} ({case.link})", router, f"{load} %",
                              *(f"{figures[name]:,.0f}" for name in ("p50_us", "p99_us", "p999_us"))])
-    return "\n".join(_lines(rows)) if len(rows) > 1 else ""
+    return "\n".join(lines(rows)) if len(rows) > 1 else ""
 
 
 def complaints(results: Results) -> str:

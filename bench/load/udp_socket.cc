@@ -1,18 +1,15 @@
 #include "bench/load/udp_socket.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <functional>
 
-#include "base/wire.h"
+#include "bench/load/network_namespace.h"
 
 namespace hawser::load {
 namespace {
@@ -24,20 +21,6 @@ constexpr std::size_t kSpareDescriptors = 64;
 
 Error errno_error(const std::string& what) {
   return Error{what + ": " + std::strerror(errno), errno};
-}
-
-// Runs `action` inside the named namespace.
-Status in_namespace(const std::string& name, const std::function<Status()>& action) {
-  if (name.empty()) return action();
-  const UniqueFd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-  const UniqueFd there(::open(("/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!home || !there) return errno_error("network namespace " + name);
-  if (::setns(there.get(), CLONE_NEWNET) != 0) {
-    return errno_error("cannot enter network namespace " + name + " (root is needed)");
-  }
-  Status status = action();
-  if (::setns(home.get(), CLONE_NEWNET) != 0) return errno_error("cannot leave " + name);
-  return status;
 }
 
 socklen_t fill_address(sockaddr_storage& out, const Endpoint& remote) {
