@@ -151,8 +151,12 @@ Status HostsFile::edit(Edit edit) {
   if (!fd && errno != ENOENT) return error("read", errno);
   std::string before;
   if (const int code = fd ? read_whole(fd.get(), before) : 0; code != 0) return error("read", code);
-  const std::string after = edit(before);
+  const std::string after = edit(before, /*exists=*/static_cast<bool>(fd));
   if (after == before) return {};
+  if (after.empty() && is_made_ && ::unlink(real_path.c_str()) == 0) {
+    (void)::fsync(directory.get());
+    return {};
+  }
 
   const std::string temporary = real_path + ".hawser";
   int code = write_new(temporary, fd.get(), after);
@@ -168,15 +172,19 @@ Status HostsFile::edit(Edit edit) {
 }
 
 Status HostsFile::write(const std::vector<PlanHostName>& hosts) {
-  Status written =
-      edit([&](const std::string& text) { return with_hosts_block(text, network_, hosts); });
+  Status written = edit([&](const std::string& text, bool exists) {
+    // A killed daemon may have made it.
+    const bool is_ours = !text.empty() && without_hosts_block(text, network_).empty();
+    if (!is_in_) is_made_ = !exists || is_ours;
+    return with_hosts_block(text, network_, hosts);
+  });
   if (written) is_in_ = true;
   return written;
 }
 
 Status HostsFile::remove() {
   is_in_ = false;
-  return edit([&](const std::string& text) { return without_hosts_block(text, network_); });
+  return edit([&](const std::string& text, bool) { return without_hosts_block(text, network_); });
 }
 
 }  // namespace hawser

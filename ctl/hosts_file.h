@@ -28,8 +28,8 @@ class HostsFile {
   HostsFile(const HostsFile&) = delete;
   HostsFile& operator=(const HostsFile&) = delete;
 
-  // A file that is as wanted already is not written. A missing file is made. Errors name the file
-  // and the remedy.
+  // A file that is as wanted already is not written. A missing file is made; remove() takes it away
+  // again if nobody else has written into it. Errors name the file and the remedy.
   Status write(const std::vector<PlanHostName>& hosts);
   Status remove();
 
@@ -42,6 +42,7 @@ class HostsFile {
   std::string network_;
   LogSink log_;
   bool is_in_ = false;
+  bool is_made_ = false;  // nobody else had anything in the file
 };
 
 }  // namespace hawser

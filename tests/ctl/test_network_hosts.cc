@@ -104,6 +104,43 @@ TEST(HostsFile, KeepsModeAndOwnerAndLeavesNothingElseBehind) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
 }
 
+TEST(HostsFile, AFileThatWasNotThereGoesAgain) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(names()).ok());
+    ASSERT_TRUE(hosts.write(names(3)).ok());
+    EXPECT_NE(read_file(path), "");
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  write_file(path, kBlock);  // a killed daemon's
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(names(3)).ok());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(HostsFile, AFileOfOthersStaysEvenIfItIsEmpty) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, "");
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(names()).ok());
+    ASSERT_TRUE(hosts.write(names(3)).ok());
+  }
+  EXPECT_TRUE(std::filesystem::exists(path));
+  std::filesystem::remove(path);
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(names()).ok());
+    write_file(path, kTheirs + read_file(path));
+  }
+  EXPECT_EQ(read_file(path), kTheirs);
+}
+
 TEST(HostsFile, TakesNothingOutThatItDidNotPutIn) {
   TemporaryDirectory directory;
   const std::string path = directory / "hosts";
