@@ -11,10 +11,10 @@
 
 #include "ctl/cli_text.h"
 #include "ctl/control_socket.h"
-#include "ctl/options.h"
 #include "ctl/reload.h"
 #include "ctl/uapi_value.h"
 #include "ctl/version.h"
+#include "mesh/nearest_name.h"
 
 namespace hawser {
 
@@ -135,7 +135,7 @@ void declare_daemon(CLI::App& app, Commands& commands, CliArguments& out, Texts&
   commands.wait_handshake =
       commands.wait
           ->add_option("--handshake", out.wait_peers,
-                       "Until these peers (names or public keys) have a session [all]")
+                       "Until these peers (names or public keys) have a session and answer [all]")
           ->expected(0, -1)
           ->type_name("PEER");
   commands.wait_handshake->excludes(commands.wait_peers);
@@ -301,7 +301,8 @@ std::string describe_extras(const CLI::App& app) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   }
   for (const CLI::App* const sub : at.get_subcommands({})) known.push_back(sub->get_name());
-  const std::string nearest = nearest_word(word, known);
+  const std::string_view nearest =
+      nearest_name(word, std::vector<std::string_view>(known.begin(), known.end()));
   const char* const kind = word.starts_with('-') ? "option" : "command or argument";
   return nearest.empty() ? fmt::format("unknown {} {}", kind, word)
                          : fmt::format("unknown {} {}; did you mean {}?", kind, word, nearest);

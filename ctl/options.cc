@@ -9,13 +9,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
-#include <numeric>
 #include <string_view>
 #include <utility>
 
 #include "ctl/control_socket.h"
 #include "ctl/status_report.h"
 #include "ctl/version.h"
+#include "mesh/nearest_name.h"
 #include "tun/tun_device.h"
 
 namespace hawser {
@@ -116,21 +116,6 @@ void declare_options(CLI::App& app, Texts& texts) {
       "  hawserd --network vpn.toml --host laptop1 --private-key-file laptop1.key");
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 std::vector<std::string> option_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
@@ -149,7 +134,9 @@ std::string describe_extras(const CLI::App& app) {
                        extras.empty() ? "" : extras.front());
   }
   const std::string name = option->substr(0, option->find('='));
-  const std::string nearest = nearest_word(name, option_names(app));
+  const std::vector<std::string> names = option_names(app);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const std::string_view nearest = nearest_name(name, known);
   return nearest.empty() ? fmt::format("unknown option {}; see hawserd --help", name)
                          : fmt::format("unknown option {}; did you mean {}?", name, nearest);
 }
@@ -372,19 +359,6 @@ OptionsOutcome usage_error(const std::string& text) {
 }
 
 }  // namespace
-
-std::string nearest_word(const std::string& word, const std::vector<std::string>& known) {
-  // Two slips, or a third of the word.
-  std::size_t best = std::max<std::size_t>(2, word.size() / 3) + 1;
-  std::string nearest;
-  for (const std::string& candidate : known) {
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance >= best) continue;
-    best = distance;
-    nearest = candidate;
-  }
-  return nearest;
-}
 
 OptionsOutcome parse_daemon_options(int argc, const char* const* argv) {
   CLI::App app{"Hawser's WireGuard daemon", "hawserd"};

@@ -59,8 +59,4 @@ struct OptionsOutcome {
 // wireguard-go has them, LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND=1.
 OptionsOutcome parse_daemon_options(int argc, const char* const* argv);
 
-// The one of `known` that is nearest to a mistyped `word` (edit distance), or empty when none is
-// near.
-std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
-
 }  // namespace hawser

@@ -220,12 +220,5 @@ TEST(Options, HelpAndVersionEndWell) {
   }
 }
 
-TEST(NearestWord, FindsTheFewestSlips) {
-  const std::vector<std::string> known{"--mtu", "--workers", "--engine"};
-  EXPECT_EQ(nearest_word("--mut", known), "--mtu");
-  EXPECT_EQ(nearest_word("--engin", known), "--engine");
-  EXPECT_EQ(nearest_word("--quite-another", known), "");
-}
-
 }  // namespace
 }  // namespace hawser

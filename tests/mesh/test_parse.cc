@@ -1,4 +1,6 @@
 // Files that are wrong taken key by key: every problem is found at once, with its line.
+#include <array>
+
 #include "mesh/endpoint_name.h"
 #include "mesh/nearest_name.h"
 #include "support.h"
@@ -287,6 +289,10 @@ TEST(NearestName, FindsMistypedNamesAndLeavesStrangersAlone) {
   EXPECT_EQ(nearest_name("mut", known), "mtu");
   EXPECT_EQ(nearest_name("colour", known), "");
   EXPECT_EQ(nearest_name("xyz", known), "");
+  const std::array<std::string_view, 3> options{"--mtu", "--workers", "--engine"};
+  EXPECT_EQ(nearest_name("--mut", options), "--mtu");
+  EXPECT_EQ(nearest_name("--engin", options), "--engine");
+  EXPECT_EQ(nearest_name("--quite-another", options), "");
   EXPECT_EQ(suggest_name("colour", known), "known are public_key, endpoint, allowed_ips, mtu");
 }
 
