@@ -37,7 +37,8 @@ std::string fit(std::string_view line, std::size_t columns) {
 
 std::string state_of(const PeerStatus& peer) {
   if (peer.is_controller) return peer.reachable ? "alive" : "dead";
-  return peer.has_session ? "session" : "-";
+  if (peer.is_answering()) return "session";
+  return peer.has_session ? "silent" : "-";
 }
 
 std::string format_drop_rate(double rate) {

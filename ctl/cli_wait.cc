@@ -81,6 +81,12 @@ std::string since(const InterfaceStatus& status, const PeerStatus& peer, std::in
   return "never";
 }
 
+std::string attempts(const PeerStatus& peer) {
+  if (peer.handshake_attempts == 0) return {};
+  return fmt::format(", {} without an answer so far",
+                     format_count(static_cast<std::size_t>(peer.handshake_attempts), "handshake"));
+}
+
 std::string where(const PeerStatus& peer) {
   if (peer.endpoint.empty()) {
     return peer.configured_endpoint.empty() ? "no endpoint" : peer.configured_endpoint;
@@ -93,8 +99,9 @@ std::string where(const PeerStatus& peer) {
 
 std::string describe_missing(const InterfaceStatus& status, const PeerStatus& peer,
                              std::int64_t now) {
-  return fmt::format("{}, {}: no session, {}; {}", peer.label(), where(peer),
-                     since(status, peer, now), likely_cause(status, peer, now));
+  return fmt::format("{}, {}: {}, {}{}; {}", peer.label(), where(peer),
+                     peer.has_session ? "no answer" : "no session", since(status, peer, now),
+                     attempts(peer), likely_cause(status, peer, now));
 }
 
 std::string list_labels(const InterfaceStatus& status) {
@@ -151,7 +158,7 @@ std::vector<std::string> missing_for(const CliArguments& arguments, const Interf
   if (!arguments.wait_handshake || !missing.empty()) return missing;
   if (arguments.wait_peers.empty()) {
     for (const PeerStatus& peer : status.peers) {
-      if (!peer.has_session) missing.push_back(describe_missing(status, peer, now));
+      if (!peer.is_answering()) missing.push_back(describe_missing(status, peer, now));
     }
   }
   for (const std::string& wanted : arguments.wait_peers) {
@@ -159,7 +166,7 @@ std::vector<std::string> missing_for(const CliArguments& arguments, const Interf
     if (peer == nullptr) {
       missing.push_back(
           fmt::format("{}: no such peer at {}; {}", wanted, status.interface, list_labels(status)));
-    } else if (!peer->has_session) {
+    } else if (!peer->is_answering()) {
       missing.push_back(describe_missing(status, *peer, now));
     }
   }

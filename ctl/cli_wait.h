@@ -17,7 +17,8 @@ namespace hawser {
 std::string likely_cause(const InterfaceStatus& status, const PeerStatus& peer, std::int64_t now);
 
 // What `hawser wait` still waits for, a line for each thing: which peer, which endpoint, since
-// when, and the likely cause. Empty: all is there. `now`: Unix time, seconds. Pure.
+// when, and the likely cause. A peer is there when it has a session and, in a network, answers.
+// Empty: all is there. `now`: Unix time, seconds. Pure.
 std::vector<std::string> missing_for(const CliArguments& arguments, const InterfaceStatus& status,
                                      std::int64_t now);
 

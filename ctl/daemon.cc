@@ -283,7 +283,8 @@ void Daemon::Impl::run() {
   server->stop();
   if (network) network->stop();
   workers->stop();
-  logger.say(LogLevel::kInfo, summarize_drops(total_drops(device->view(), device->counters())));
+  logger.say(LogLevel::kInfo,
+             summarize_drops(total_drops(device->view(clock.now().boot), device->counters())));
 }
 
 void Daemon::Impl::wait_for_netlink() {

@@ -72,7 +72,7 @@ Status DeviceControl::set_with_new_mark(DeviceChange change, std::uint32_t fwmar
 
 std::string DeviceControl::status() {
   facts_.mtu = device_.mtu();
-  return make_status_report(facts_, device_.view(), device_.counters());
+  return make_status_report(facts_, device_.view(clock_.now().boot), device_.counters());
 }
 
 }  // namespace hawser

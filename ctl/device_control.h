@@ -32,7 +32,7 @@ class DeviceControl : public ControlTarget {
                 std::uint16_t default_port, std::uint32_t fwmark, SocketExchange exchange);
 
   Status set(DeviceChange change) override;
-  DeviceView get() override { return device_.view(); }
+  DeviceView get() override { return device_.view(clock_.now().boot); }
   std::string status() override;
 
   // Everything of the status that the device does not know itself; `facts` may change.

@@ -39,6 +39,7 @@ PeerStatus read_peer(const std::vector<StatusLine>& lines) {
   peer.tx_bytes = number("tx_bytes");
   peer.rx_bytes = number("rx_bytes");
   peer.persistent_keepalive = number("persistent_keepalive_interval");
+  peer.handshake_attempts = number("handshake_attempts");
   peer.num_staged = number("num_staged");
   for (const auto& [key, value] : lines) {
     if (key == "allowed_ip") peer.allowed_ips.push_back(value);

@@ -22,6 +22,7 @@ struct PeerStatus {
   std::int64_t tx_bytes = 0;
   std::int64_t rx_bytes = 0;
   std::int64_t persistent_keepalive = 0;  // seconds
+  std::int64_t handshake_attempts = 0;    // in a row, without an answer so far
   std::int64_t num_staged = 0;
   std::vector<std::string> allowed_ips;
   std::vector<StatusLine> drops;  // reason, count
@@ -29,6 +30,8 @@ struct PeerStatus {
   // Its name in the network, else the public key.
   const std::string& label() const { return name.empty() ? public_key : name; }
   std::int64_t dropped(std::string_view reason) const;
+  // Has a session, and is known to answer on it as far as that is watched (in a network).
+  bool is_answering() const { return has_session && (name.empty() || reachable); }
 };
 
 // A destination that several peers can carry, and the one that does now.

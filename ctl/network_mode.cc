@@ -103,7 +103,9 @@ struct NetworkMode::Impl {
 NetworkMode::Impl::Impl(Parts given, LoadedPlan running)
     : parts(std::move(given)),
       endpoints({make_system_resolver(parts.io),
-                 [this](const PublicKey& key) { return parts.device.view_peer(key); },
+                 [this](const PublicKey& key) {
+                   return parts.device.view_peer(key, parts.clock.now().boot);
+                 },
                  [this](DeviceChange change) {
                    return parts.device.apply(std::move(change), parts.clock.now());
                  }},

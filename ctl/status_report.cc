@@ -61,7 +61,7 @@ void add_facts(Lines& lines, const StatusFacts& facts) {
 }
 
 bool is_reachable(const PeerView& peer) {
-  return peer.is_controller ? peer.reachable : peer.has_session;
+  return peer.reachable && (peer.is_controller || peer.has_session);
 }
 
 // Who carries `route` now: the choice that the data plane makes, as far as a view shows it.
@@ -121,6 +121,7 @@ void add_peer(Lines& lines, const PeerView& peer, const std::optional<NetworkFac
   lines.add("rx_bytes", peer.rx_bytes);
   lines.add("persistent_keepalive_interval", peer.persistent_keepalive);
   lines.add("has_session", peer.has_session);
+  lines.add("handshake_attempts", peer.handshake_attempts);
   lines.add("num_staged", peer.num_staged);
   lines.add_drops(peer.drops);
   for (const Prefix& prefix : peer.allowed_ips) lines.add("allowed_ip", prefix.to_string());

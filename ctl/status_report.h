@@ -57,14 +57,15 @@ std::string_view to_string(ForwardMode mode);
 // sent_datagrams, relayed_packets, tun_read_packets, tun_written_packets, icmp_errors_sent,
 // handshakes_completed, cookie_replies_sent, gso_refusals, drop.REASON (those of no peer).
 // Peer: public_key, endpoint, last_handshake_time_sec, tx_bytes, rx_bytes,
-// persistent_keepalive_interval, has_session, num_staged, drop.REASON, allowed_ip.
+// persistent_keepalive_interval, has_session, handshake_attempts (initiations in a
+// row without an answer so far), num_staged, drop.REASON, allowed_ip.
 //
 // With --network also, device: network, host, role, confirm_until_sec (while a reload waits for its
 // confirmation), and for each destination that several peers can carry
 //   route=PREFIX NAME
 // with the peer that carries it now, "-" if none is alive. Peer: name, role, configured_endpoint,
 // is_controller, reachable (for a controller, what the watch over it says; for others, whether
-// there is a session).
+// there is a session that gets answers).
 std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
                                const DeviceCounters& counters);
 

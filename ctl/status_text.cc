@@ -119,6 +119,14 @@ void format_peer_head(Sheet& sheet, const PeerStatus& peer, const InterfaceStatu
   sheet.line("public key", peer.public_key);
 }
 
+std::string format_session(const PeerStatus& peer) {
+  if (peer.is_answering()) return "established";
+  const std::string state = peer.has_session ? "not answered" : "none";
+  if (peer.handshake_attempts == 0) return state;
+  return fmt::format("{}, {} without an answer so far", state,
+                     format_count(static_cast<std::size_t>(peer.handshake_attempts), "handshake"));
+}
+
 void format_peer(Sheet& sheet, const Lines& lines, const PeerStatus& peer,
                  const InterfaceStatus& status, std::int64_t now) {
   format_peer_head(sheet, peer, status);
@@ -130,7 +138,7 @@ void format_peer(Sheet& sheet, const Lines& lines, const PeerStatus& peer,
     const std::string age = format_age(now - peer.last_handshake);
     sheet.line("latest handshake", age == "now" ? age : age + " ago");
   }
-  sheet.line("session", peer.has_session ? "established" : "none");
+  sheet.line("session", format_session(peer));
   if (peer.num_staged != 0) sheet.line("staged packets", fmt::format("{}", peer.num_staged));
   sheet.line("transfer", fmt::format("{} received, {} sent", format_bytes(peer.rx_bytes),
                                      format_bytes(peer.tx_bytes)));

@@ -34,7 +34,7 @@ struct Device::Impl {
         configurator(state, handshaker) {}
 
   void put_host_routes(const HostRoutes& routes);
-  PeerView view_of(const Peer& peer) const;
+  PeerView view_of(const Peer& peer, Instant now) const;
 
   DeviceState state;
   Handshaker handshaker;
@@ -153,7 +153,7 @@ void Device::Impl::put_host_routes(const HostRoutes& routes) {
   }
 }
 
-PeerView Device::Impl::view_of(const Peer& peer) const {
+PeerView Device::Impl::view_of(const Peer& peer, Instant now) const {
   PeerView view;
   view.public_key = peer.public_key;
   view.preshared_key = peer.control.handshake.preshared_key().clone();
@@ -164,16 +164,17 @@ PeerView Device::Impl::view_of(const Peer& peer) const {
   view.rx_bytes = peer.rx_bytes.load(std::memory_order_relaxed);
   view.persistent_keepalive = peer.persistent_keepalive.load();
   view.allowed_ips.assign(peer.control.allowed_ips.begin(), peer.control.allowed_ips.end());
-  view.has_session = peer.sessions.current() != nullptr;
+  const Keypair* const keypair = peer.sessions.current();
+  view.has_session = keypair != nullptr && keypair->may_send.load() && !keypair->expired(now);
   view.num_staged = peer.staged.size();
   view.handshake_attempts = peer.control.handshake_attempts;
   view.is_controller = peer.is_controller.load();
-  view.reachable = peer.reachable.load();
+  view.reachable = is_live(peer, now);
   view.drops = copy_counts(peer.drops);
   return view;
 }
 
-DeviceView Device::view() const {
+DeviceView Device::view(Instant now) const {
   const std::lock_guard lock(impl_->state.mutex);
   DeviceView view;
   view.private_key = impl_->state.identity.private_key().clone();
@@ -182,16 +183,16 @@ DeviceView Device::view() const {
   view.fwmark = impl_->state.fwmark;
   view.peers.reserve(impl_->state.peers_in_order.size());
   for (const auto& [order, peer] : impl_->state.peers_in_order) {
-    view.peers.push_back(impl_->view_of(*peer));
+    view.peers.push_back(impl_->view_of(*peer, now));
   }
   return view;
 }
 
-std::optional<PeerView> Device::view_peer(const PublicKey& key) const {
+std::optional<PeerView> Device::view_peer(const PublicKey& key, Instant now) const {
   const std::lock_guard lock(impl_->state.mutex);
   const auto found = impl_->state.peers.find(key);
   if (found == impl_->state.peers.end()) return std::nullopt;
-  return impl_->view_of(*found->second);
+  return impl_->view_of(*found->second, now);
 }
 
 DeviceCounters Device::counters() const {

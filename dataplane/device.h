@@ -68,9 +68,10 @@ class Device {
   // no-ops: sessions go on, and an unchanged allowed IP is never absent.
   Status apply(DeviceChange change, const Now& now);
 
-  DeviceView view() const;
+  // As it is at `now`: sessions end with time.
+  DeviceView view(Instant now) const;
   // One peer alone; nullopt: there is none with this key.
-  std::optional<PeerView> view_peer(const PublicKey& key) const;
+  std::optional<PeerView> view_peer(const PublicKey& key, Instant now) const;
   DeviceCounters counters() const;
   std::uint32_t mtu() const;
   void set_mtu(std::uint32_t mtu);

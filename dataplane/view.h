@@ -24,11 +24,13 @@ struct PeerView {
   std::uint64_t rx_bytes = 0;
   std::uint16_t persistent_keepalive = 0;
   std::vector<Prefix> allowed_ips;
-  bool has_session = false;  // a keypair that can send
+  bool has_session = false;  // a keypair that can send now
   std::uint32_t num_staged = 0;
   std::uint32_t handshake_attempts = 0;  // initiations in a row that had no answer so far
   bool is_controller = false;            // of the overlay
-  bool reachable = true;                 // as the watch of controllers finds it
+  // A controller: as the watch over it finds. Any other: it has a session, and has left no data
+  // unanswered for long.
+  bool reachable = true;
   DropCounts drops{};
 };
 

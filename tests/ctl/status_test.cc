@@ -50,6 +50,7 @@ DeviceView view() {
   peer.tx_bytes = 10;
   peer.persistent_keepalive = 25;
   peer.has_session = true;
+  peer.handshake_attempts = 5;
   peer.num_staged = 3;
   peer.allowed_ips = {*Prefix::parse("10.0.0.0/8"), *Prefix::parse("::/0")};
   peer.drops[index_of(DropReason::kReplayed)] = 4;
@@ -92,6 +93,7 @@ TEST(Status, NamesEverythingInTheStyleOfTheSocket) {
         "public_key=" + peer1,
         std::string("endpoint=192.0.2.1:7"),
         std::string("has_session=true"),
+        std::string("handshake_attempts=5"),
         std::string("num_staged=3"),
         std::string("drop.replayed=4"),
         std::string("allowed_ip=::/0"),

@@ -190,6 +190,7 @@ TEST(Wait, WaitsForADaemonThatIsNotThereYet) {
     if (query < 3) return Error{"no daemon listens"};
     InterfaceStatus read = status();
     read.peers[0].has_session = query > 5;
+    read.peers[0].reachable = true;  // nothing is known against it
     return read;
   };
   const CliOutput output = wait_until_ready(handshake(), world.ports());
@@ -207,6 +208,57 @@ TEST(Wait, GivesUpAtTheTimeoutAndSaysWhy) {
   EXPECT_EQ(world.now, Instant{} + seconds(5));
   world.daemon = [](int) -> Result<InterfaceStatus> { return Error{"no daemon listens in /x"}; };
   EXPECT_THAT(wait_until_ready(handshake(), world.ports()).err, HasSubstr("listens in /x"));
+}
+
+// Right after a controller died: its keys are good for a while still.
+TEST(Wait, ASessionWithADeadControllerIsNotEnough) {
+  World world;
+  world.daemon = [](int query) -> Result<InterfaceStatus> {
+    InterfaceStatus read = status();
+    read.peers[0].has_session = true;
+    read.peers[0].last_handshake = kNow - 40;
+    read.peers[0].handshake_attempts = 2;
+    read.peers[0].reachable = query > 4;
+    return read;
+  };
+  EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
+  EXPECT_EQ(world.num_queries, 6);
+  world.daemon = [dead = world.daemon](int) { return dead(0); };
+  EXPECT_THAT(
+      wait_until_ready(handshake(), world.ports()).err,
+      HasSubstr("server1, vpn1.example.com:51820: no answer, last handshake 40 seconds ago, "
+                "2 handshakes without an answer so far; it answered"));
+}
+
+TEST(Wait, WithoutANetworkASessionIsAllThatIsKnown) {
+  World world;
+  world.daemon = [](int) -> Result<InterfaceStatus> {
+    InterfaceStatus read = status();
+    for (PeerStatus& peer : read.peers) {
+      peer.name.clear();
+      peer.is_controller = false;
+      peer.reachable = false;
+      peer.has_session = true;
+    }
+    return read;
+  };
+  EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
+}
+
+TEST(StatusText, SaysWhetherASessionIsAnswered) {
+  const auto text_with = [](const std::string& lines) {
+    const std::string text = "interface=vpn\npublic_key=" + std::string(64, '2') +
+                             "\nname=server1\nis_controller=true\n" + lines + "errno=0\n\n";
+    return format_status(*parse_status(text), kNow);
+  };
+  EXPECT_THAT(text_with("has_session=true\nreachable=true\nhandshake_attempts=1\n"),
+              HasSubstr("  session: established\n"));
+  EXPECT_THAT(text_with("has_session=true\nreachable=false\nhandshake_attempts=0\n"),
+              HasSubstr("  session: not answered\n"));
+  EXPECT_THAT(text_with("has_session=true\nreachable=false\nhandshake_attempts=3\n"),
+              HasSubstr("  session: not answered, 3 handshakes without an answer so far\n"));
+  EXPECT_THAT(text_with("has_session=false\nreachable=false\nhandshake_attempts=1\n"),
+              HasSubstr("  session: none, 1 handshake without an answer so far\n"));
 }
 
 TEST(Top, RatesAreBetweenTwoStatuses) {

@@ -189,12 +189,12 @@ TEST(PlanChange, OnADeviceAReloadLeavesARoamedEndpointWhereItIs) {
   HostPlan after = before;
   after.peers[0].persistent_keepalive = 5;
   ASSERT_TRUE(device.apply(plan_change(after, &before, {}), now).ok());
-  const auto view = device.view_peer(key_of(1));
+  const auto view = device.view_peer(key_of(1), now.boot);
   ASSERT_TRUE(view.has_value());
   EXPECT_EQ(view->endpoint->to_string(), "198.51.100.9:7");
   EXPECT_EQ(view->persistent_keepalive, 5);
   EXPECT_TRUE(view->is_controller);
-  EXPECT_FALSE(device.view_peer(key_of(8)).has_value());
+  EXPECT_FALSE(device.view_peer(key_of(8), now.boot).has_value());
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ struct Alone : ::testing::Test {
     node.apply(std::move(change));
   }
   std::vector<Prefix> allowed_of(std::uint64_t seed) {
-    for (const PeerView& peer : node.device().view().peers) {
+    for (const PeerView& peer : node.view().peers) {
       if (peer.public_key == key(seed)) return peer.allowed_ips;
     }
     return {};
@@ -67,7 +67,7 @@ TEST_F(Apply, OneRequestAppliesInOrder) {
   change.peers.push_back(std::move(gone));
   change.peers.push_back(peer_change(key(3), {prefix("10.3.0.0/16")}));
   node.apply(std::move(change));
-  const DeviceView view = node.device().view();
+  const DeviceView view = node.view();
   ASSERT_EQ(view.peers.size(), 2U);
   EXPECT_EQ(view.peers[0].public_key, key(1));
   EXPECT_EQ(view.peers[1].public_key, key(3));
@@ -91,7 +91,7 @@ TEST_F(Apply, UpdateOnlyDoesNotCreate) {
   change.peers.push_back(peer_change(key(1), {prefix("10.1.0.0/16")}));
   change.peers.back().update_only = true;
   node.apply(std::move(change));
-  EXPECT_TRUE(node.device().view().peers.empty());
+  EXPECT_TRUE(node.view().peers.empty());
   EXPECT_EQ(owner_of(node, "10.1.1.1"), nullptr);
 }
 
@@ -111,7 +111,7 @@ TEST_F(Apply, ReplacePeersKeepsTheNamedAndRemovesTheOthers) {
   change.replace_peers = true;
   change.peers.push_back(peer_change(key(2), {prefix("10.5.0.0/16")}));
   node.apply(std::move(change));
-  const DeviceView view = node.device().view();
+  const DeviceView view = node.view();
   ASSERT_EQ(view.peers.size(), 1U);
   EXPECT_EQ(view.peers[0].public_key, key(2));
   EXPECT_EQ(view.peers[0].allowed_ips, std::vector{prefix("10.5.0.0/16")});
@@ -126,7 +126,7 @@ TEST_F(Apply, AViewShowsWhatWasSet) {
   change.peers.back().preshared_key.emplace();
   change.peers.back().preshared_key->mutable_bytes()[3] = 3;
   node.apply(std::move(change));
-  const DeviceView view = node.device().view();
+  const DeviceView view = node.view();
   EXPECT_EQ(view.listen_port, 4711);
   EXPECT_EQ(view.fwmark, 7U);
   EXPECT_EQ(view.public_key, make_private_key(1).derive_public());
@@ -257,8 +257,8 @@ TEST(ApplyBounds, MoreThanTheLimitOfPeersIsRefusedAsAWhole) {
   const Status status = node.device().apply(std::move(change), kStart);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ENOSPC);
-  EXPECT_TRUE(node.device().view().peers.empty());
-  EXPECT_EQ(node.device().view().listen_port, 0);
+  EXPECT_TRUE(node.view().peers.empty());
+  EXPECT_EQ(node.view().listen_port, 0);
 }
 
 }  // namespace

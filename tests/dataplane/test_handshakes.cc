@@ -354,7 +354,7 @@ TEST(Keys, APeerThatBecomesOurselvesIsDropped) {
   DeviceChange change;
   change.private_key = make_private_key(2);  // b's key, and b is a's peer
   pair.a.apply(std::move(change));
-  EXPECT_TRUE(pair.a.device().view().peers.empty());
+  EXPECT_TRUE(pair.a.view().peers.empty());
   EXPECT_EQ(pair.a.device().state().allowed_ips.size(), 0U);
 }
 
@@ -363,7 +363,7 @@ TEST(Keys, OurOwnPublicKeyAsAPeerIsIgnored) {
   DeviceChange change;
   change.peers.push_back(peer_change(pair.a.public_key(), {prefix("10.7.0.0/16")}));
   pair.a.apply(std::move(change));
-  EXPECT_EQ(pair.a.device().view().peers.size(), 1U);
+  EXPECT_EQ(pair.a.view().peers.size(), 1U);
 }
 
 TEST(Roaming, AnyAuthenticatedPacketMovesTheEndpointAndNothingElseDoes) {

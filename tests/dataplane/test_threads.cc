@@ -260,7 +260,7 @@ TEST(Threads, TrafficHandshakesAndChangesAtOnce) {
       routes.routes = {Prefix(address("10.64.0.0"), 10 + round % 20)};
       hub.device.set_host_routes(routes);
     }
-    (void)hub.device.view();
+    (void)hub.device.view(clock.now().boot);
     (void)hub.device.counters();
     clock.advance(round % 3 == 0 ? Duration(1s) : Duration(50ms));
     // Give way: what was asked for is to happen at this moment of virtual time.

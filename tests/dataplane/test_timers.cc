@@ -303,6 +303,29 @@ TEST(Expiry, AKeypairOf180SecondsNeitherSendsNorReceives) {
   EXPECT_EQ(total_drops(pair.a.device(), DropReason::kSessionExpired), 1U);
 }
 
+TEST(Expiry, TheViewShowsASessionAsLongAsItSends) {
+  Pair pair;
+  EXPECT_FALSE(pair.a.view().peers[0].has_session);
+  EXPECT_FALSE(pair.a.view().peers[0].reachable);
+  pair.connect();
+  EXPECT_TRUE(pair.a.view().peers[0].has_session);
+  EXPECT_TRUE(pair.a.view().peers[0].reachable);
+  pair.sleep(180s);
+  EXPECT_FALSE(pair.a.view().peers[0].has_session);
+  EXPECT_FALSE(pair.a.device().view_peer(pair.b.public_key(), pair.now().boot)->has_session);
+}
+
+TEST(Expiry, TheViewShowsAPeerThatLeavesDataUnanswered) {
+  Pair pair;
+  pair.connect();
+  pair.a.send(pair.from_a(2));
+  pair.sleep(11s);
+  EXPECT_TRUE(pair.a.view().peers[0].reachable) << "its passive keepalive may be on the way";
+  pair.sleep(2s);
+  EXPECT_TRUE(pair.a.view().peers[0].has_session);
+  EXPECT_FALSE(pair.a.view().peers[0].reachable);
+}
+
 TEST(Expiry, SpentCountersNeitherSendNorReceive) {
   Pair pair;
   pair.connect();

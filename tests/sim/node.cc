@@ -179,14 +179,14 @@ PrivateKey make_private_key(std::uint64_t seed) {
 std::uint64_t total_drops(Device& device, DropReason reason) {
   const auto at = static_cast<std::size_t>(reason);
   std::uint64_t sum = device.counters().drops[at];
-  for (const PeerView& peer : device.view().peers) sum += peer.drops[at];
+  for (const PeerView& peer : device.view(Instant{}).peers) sum += peer.drops[at];
   return sum;
 }
 
 std::uint64_t total_drops(Device& device) {
   std::uint64_t sum = 0;
   for (const std::uint64_t drops : device.counters().drops) sum += drops;
-  for (const PeerView& peer : device.view().peers) {
+  for (const PeerView& peer : device.view(Instant{}).peers) {
     for (const std::uint64_t drops : peer.drops) sum += drops;
   }
   return sum;

@@ -44,6 +44,7 @@ class Node {
 
   void set_now(const Now& now) { now_ = now; }
   const Now& now() const { return now_; }
+  DeviceView view() { return device_->view(now_.boot); }
 
   // One worker turn over these trains; each is a list of datagrams that arrive as one GRO train
   // (equal lengths, the last may be shorter; one remote).
