@@ -1,6 +1,7 @@
 """The same network where other hosts run stock WireGuard, from what `hawser plan --wg-quick` says."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import traffic
 from lab import wait_until
 from network_lab import (CONTROLLERS, PEERS, PORT, Network, controller_address, hawser,
                          hawser_command, peer_address, reaches)
+from test_network import tell  # noqa: F401
 
 pytestmark = [
     pytest.mark.hawser_only,
@@ -82,6 +84,34 @@ def test_wg_took_every_peer_of_the_plan(network):
         others = {*CONTROLLERS, *PEERS} if name in CONTROLLERS else {*CONTROLLERS}
         assert keys == {network[other].public_key for other in others - {name}}
     assert network.stock["server2"].wg("listen-port").strip() == str(PORT)
+
+
+def starts_anew(network) -> float:
+    """Our controller forgets all sessions; the time at which it is back."""
+    network["server1"].daemon.crash()
+    network["server1"].start()
+    return time.monotonic()
+
+
+@pytest.mark.slow
+def test_a_stock_peer_with_data_notices_that_a_controller_started_anew(network, tell):  # noqa: F811
+    """Fifteen seconds after data that had no answer it makes a new session (docs/NETWORKS.md)."""
+    reaches(network["laptop1"].namespace, controller_address("server1"))
+    back = starts_anew(network)
+    reaches(network["laptop1"].namespace, controller_address("server1"), 40)
+    tell(f"{network.engine}: with data it took {time.monotonic() - back:.1f} s")
+    network.is_connected(180)
+
+
+@pytest.mark.slow
+def test_a_stock_peer_without_data_notices_that_a_controller_started_anew(network, tell):  # noqa: F811
+    """When its session is two minutes old, with the next persistent keepalive."""
+    network.is_connected(180)
+    back = starts_anew(network)
+    for name in PEERS:
+        wait_until(lambda: network["server1"].status()[2][name]["has_session"] == "true", 220,
+                   f"{name} has a session")
+    tell(f"{network.engine}: without data it took {time.monotonic() - back:.1f} s")
 
 
 def test_a_hawser_peer_among_stock_hosts_leaves_our_dead_controller(network):
