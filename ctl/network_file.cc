@@ -89,7 +89,8 @@ Result<std::string> read_network_file(const std::string& path) {
     if (got == 0) return text;
     text.append(piece.data(), static_cast<std::size_t>(got));
   }
-  return file_error(path, fmt::format("it is longer than {} bytes", kMaxFileLen), EFBIG);
+  return file_error(
+      path, fmt::format("it is longer than {} bytes; is it the right file?", kMaxFileLen), EFBIG);
 }
 
 Result<LoadedPlan> load_plan(const NetworkSource& source,

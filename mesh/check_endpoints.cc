@@ -14,11 +14,17 @@ using FullNames = std::unordered_set<std::string>;  // lower case
 void check_reachable(CheckReport& report, const FullNames& full_names, const NetworkHost& host,
                      const std::optional<Prefix>& whole) {
   const std::string text = host.endpoint->to_string();
+  std::string name = lower_case(host.endpoint->host);
+  if (name.ends_with('.')) name.pop_back();
   const std::optional<IpAddress> address = host.endpoint->address();
   if (address && (address->is_unspecified() || address->is_multicast())) {
     report.error(host, "endpoint", text + " is not the address of a host",
                  "write the address on which others reach " + host.name);
-  } else if (address && address->is_loopback()) {
+  } else if (address && address->family == IpFamily::kV6 && address->is_link_local()) {
+    report.error(host, "endpoint",
+                 text + " is a link-local address, which says nothing of the link",
+                 "write an address on which others reach " + host.name + " from anywhere");
+  } else if ((address && address->is_loopback()) || name == "localhost") {
     report.warning(host, "endpoint", text + " is reached on the same machine only",
                    "write the address on which others reach " + host.name);
   } else if (address && whole && whole->contains(*address)) {
@@ -27,7 +33,7 @@ void check_reachable(CheckReport& report, const FullNames& full_names, const Net
                      ": the tunnel would run through itself",
                  "write the address on which others reach " + host.name + " without the network");
   }
-  if (!address && full_names.contains(lower_case(host.endpoint->host))) {
+  if (!address && full_names.contains(name)) {
     report.error(host, "endpoint",
                  text + " is a name of this network, which resolves to an address inside of it",
                  "write the name or address on which others reach it without the network");

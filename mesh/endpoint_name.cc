@@ -22,16 +22,22 @@ std::string host_fault(std::string_view host, bool bracketed) {
       return "names a zone, which means something else on every host";
     }
     const std::optional<IpAddress> address = IpAddress::parse(host);
-    const bool is_v6 = address && address->family == IpFamily::kV6;
-    return is_v6 ? "" : "has no IPv6 address between its brackets";
+    if (!address || address->family != IpFamily::kV6) {
+      return "has no IPv6 address between its brackets";
+    }
+    const bool is_mapped = Prefix(*IpAddress::parse("::ffff:0.0.0.0"), 96).contains(*address);
+    return is_mapped ? "holds an IPv4 address written as an IPv6 one" : "";
   }
-  if (host.find(':') != std::string_view::npos) {
-    return "holds an IPv6 address without brackets: write [ADDRESS]:PORT";
+  if (host.find(':') != std::string_view::npos &&
+      host.find_first_not_of("0123456789abcdefABCDEF:.%") == std::string_view::npos) {
+    return "holds an IPv6 address without brackets";
   }
   // A name of digits and dots alone can only be a mistyped address.
   if (host.find_first_not_of("0123456789.") == std::string_view::npos && !IpAddress::parse(host)) {
     return "has a malformed IPv4 address";
   }
+  // A dot at the end keeps resolvers from trying their search domains.
+  if (host.ends_with('.')) host.remove_suffix(1);
   const std::string fault = domain_name_fault(host);
   return fault.empty() ? "" : "has a host name that " + fault;
 }
@@ -49,7 +55,7 @@ std::optional<EndpointName> parse_endpoint_name(std::string_view text, std::stri
   const bool bracketed = text.starts_with('[');
   if (colon == std::string_view::npos || (bracketed && text.ends_with(']')) ||
       (!bracketed && IpAddress::parse(text))) {
-    fault = "has no port: write HOST:PORT";
+    fault = "has no port";
     return {};
   }
   std::string_view host = text.substr(0, colon);

@@ -223,6 +223,11 @@ void read_allowed_ips(NetworkHost& host, TableReader& reader) {
                       "write \"192.168.7.0/24\" or \"2001:db8:7::/64\"");
       continue;
     }
+    if (IpAddress::parse(text.text.substr(0, text.text.find('/'))) != prefix->address()) {
+      reader.warning_at(text.line, "allowed_ips",
+                        "\"" + text.text + "\" has bits set beyond its prefix length",
+                        "write " + prefix->to_string());
+    }
     const bool known =
         std::any_of(host.allowed_ips.begin(), host.allowed_ips.end(),
                     [&](const LinedPrefix& other) { return other.prefix == *prefix; });
@@ -295,11 +300,20 @@ void read_hosts(Network& network, HostRole role, TableReader& root,
   for (const DocumentMember& member : table->members) read_host(network, member, role, problems);
 }
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
 }  // namespace
 
 std::vector<Problem> parse_network(Network& network, std::string_view text) {
   network = {};
   std::vector<Problem> problems;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (text.find('\0') != std::string_view::npos || text.starts_with("\xff\xfe") ||
+      text.starts_with("\xfe\xff")) {
+    problems.push_back(
+        {Severity::kError, 1, "", "is not text in UTF-8, perhaps in UTF-16", "save it as UTF-8"});
+    return problems;
+  }
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   const bool is_json = first != std::string_view::npos && text[first] == '{';
   const std::optional<DocumentNode> document =

@@ -49,6 +49,11 @@ void TableReader::warning(std::string_view key, std::string message, std::string
   report(Severity::kWarning, line_of(key), key, std::move(message), std::move(remedy));
 }
 
+void TableReader::warning_at(unsigned line, std::string_view key, std::string message,
+                             std::string remedy) {
+  report(Severity::kWarning, line, key, std::move(message), std::move(remedy));
+}
+
 std::optional<LinedString> TableReader::string(std::string_view key) {
   const DocumentMember* const member = ask(key);
   if (member == nullptr) return {};

@@ -39,6 +39,7 @@ class TableReader {
   void error(std::string_view key, std::string message, std::string remedy);
   void error_at(unsigned line, std::string_view key, std::string message, std::string remedy);
   void warning(std::string_view key, std::string message, std::string remedy);
+  void warning_at(unsigned line, std::string_view key, std::string message, std::string remedy);
   const std::string& path() const { return path_; }
 
  private:

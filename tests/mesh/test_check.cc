@@ -120,6 +120,12 @@ TEST(Check, EndpointInsideOfTheNetworkIsAnError) {
               ElementsAre(says({"error: members.b.endpoint: ", "not the address of a host"})));
   EXPECT_THAT(problems_of(member_at("127.0.0.1:51820")),
               ElementsAre(says({"warning: members.b.endpoint: ", "same machine"})));
+  EXPECT_THAT(problems_of(member_at("LocalHost.:51820")),
+              ElementsAre(says({"warning: members.b.endpoint: ", "same machine"})));
+  EXPECT_THAT(problems_of(member_at("a.wg0.:51820")),
+              ElementsAre(says({"error: members.b.endpoint: ", "is a name of this network"})));
+  EXPECT_THAT(problems_of(member_at("[fe80::1]:51820")),
+              ElementsAre(says({"error: members.b.endpoint: ", "link-local"})));
 }
 
 TEST(Check, EndpointPortThatNobodyListensOnIsAWarning) {
@@ -209,7 +215,8 @@ TEST(Check, AllowedIpAtTwoHostsWouldMoveSilently) {
   EXPECT_THAT(problems_of(kVpn + controller_text("server1", 1) +
                           peer_text("a", 2, "allowed_ips = [\"192.168.7.9/24\"]\n") +
                           peer_text("b", 3, "allowed_ips = [\"192.168.7.0/24\"]\n")),
-              ElementsAre(says({":11: error: peers.b.allowed_ips: 192.168.7.0/24", "a (line 8)",
+              ElementsAre(says({":8: warning: ", "192.168.7.9/24"}),
+                          says({":11: error: peers.b.allowed_ips: 192.168.7.0/24", "a (line 8)",
                                 "move silently"})));
   EXPECT_THAT(problems_of(kVpn + controller_text("server1", 1) +
                           peer_text("a", 2, "allowed_ips = [\"192.168.7.0/24\"]\n") +

@@ -16,6 +16,7 @@ using mesh_test::kVpn;
 using mesh_test::line_with;
 using mesh_test::member_text;
 using mesh_test::peer_text;
+using mesh_test::public_key;
 using mesh_test::says;
 using testing::Contains;
 using testing::ElementsAre;
@@ -222,6 +223,40 @@ TEST(Parse, EmptyFileAndFileWithoutHostsAreErrors) {
   EXPECT_THAT(load_network(kNodeId).problems, ElementsAre(says({"error: members: "})));
 }
 
+TEST(Parse, ByteOrderMarksAndLineEndsOfOtherSystemsDoNotMatter) {
+  const std::string toml = kVpn + controller_text("a", 1) + "# a comment\n";
+  const std::string json =
+      "{\n\"network\": {\"name\": \"vpn\"},\n\"controllers\": {\"a\": {\n"
+      "\"public_key\": \"" +
+      public_key(1) + "\", \"endpoint\": \"192.0.2.1:51820\"}}}";
+  for (const std::string& text : {toml, json}) {
+    std::string crlf;
+    for (const char c : text) crlf += c == '\n' ? "\r\n" : std::string(1, c);
+    for (const std::string& variant : {text, "\xef\xbb\xbf" + text, crlf, "\xef\xbb\xbf" + crlf}) {
+      const LoadedNetwork loaded = load_network(variant);
+      EXPECT_THAT(loaded.problems, testing::IsEmpty()) << all_text(loaded.problems);
+      EXPECT_EQ(loaded.network.hosts.size(), 1U);
+    }
+  }
+}
+
+TEST(Parse, Utf16IsNamed) {
+  std::string wide = "\xff\xfe";
+  for (const char c : kVpn) wide += std::string{c, '\0'};
+  for (const std::string& text : {wide, wide.substr(2), std::string("\xfe\xff\0[", 4)}) {
+    EXPECT_THAT(load_network(text).problems,
+                ElementsAre(says({"net.toml:1: error: is not text in UTF-8", "save it as UTF-8"})));
+  }
+}
+
+TEST(Parse, AllowedIpsWithHostBitsAreWarnedOf) {
+  const std::string text = kVpn + controller_text("a", 1) +
+                           peer_text("b", 2, "allowed_ips = [\"10.1.0.0/16\", \"10.0.0.5/24\"]\n");
+  EXPECT_THAT(load_network(text).problems,
+              ElementsAre(says({":8: warning: peers.b.allowed_ips: \"10.0.0.5/24\" has bits set",
+                                "write 10.0.0.0/24"})));
+}
+
 TEST(Parse, AnyBytesAreSurvived) {
   std::uint32_t state = 1;
   for (int round = 0; round < 2000; ++round) {
@@ -251,6 +286,7 @@ TEST(EndpointName, FormsThatAreTaken) {
     ASSERT_TRUE(endpoint.has_value()) << text << ' ' << fault;
     EXPECT_EQ(endpoint->to_string(), text);
   }
+  EXPECT_EQ(parse_endpoint_name("vpn1.example.com.:1", fault)->host, "vpn1.example.com.");
   EXPECT_EQ(parse_endpoint_name("[2001:DB8:0::1]:1", fault)->to_string(), "[2001:db8::1]:1");
 }
 
@@ -263,6 +299,9 @@ TEST(EndpointName, FormsThatAreNot) {
                                  "host:0",
                                  "host:65536",
                                  "host:5x",
+                                 "host..:5",
+                                 "http://host:5",
+                                 "[::ffff:192.0.2.1]:1",
                                  "2001:db8::1",
                                  "2001:db8::1:51820",
                                  "[2001:db8::1]",
