@@ -74,6 +74,8 @@ void declare_files(CLI::App& app, Commands& commands, CliArguments& out) {
   commands.keygen->add_option("FILE", out.key_file, "Must not exist yet; gets mode 0600")
       ->required()
       ->type_name("");
+  commands.keygen->add_flag("--preshared", out.preshared,
+                            "A preshared key instead, for the two hosts of one tunnel");
   commands.pubkey =
       app.add_subcommand("pubkey", "Read a private key from standard input, print its public key");
 
@@ -308,8 +310,6 @@ std::string describe_extras(const CLI::App& app) {
                          : fmt::format("unknown {} {}; did you mean {}?", kind, word, nearest);
 }
 
-std::string help_of(const CLI::App& app) { return deepest(app).help(); }
-
 }  // namespace
 
 CliOutcome parse_cli_arguments(int argc, const char* const* argv) {
@@ -322,7 +322,7 @@ CliOutcome parse_cli_arguments(int argc, const char* const* argv) {
     commands = declare(app, out, texts);
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return {std::nullopt, help_of(app), 0};
+    return {std::nullopt, app.help(), 0};
   } catch (const CLI::CallForVersion&) {
     return {std::nullopt, fmt::format("hawser {}\n", kVersion), 0};
   } catch (const CLI::ExtrasError&) {

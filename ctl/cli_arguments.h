@@ -30,7 +30,8 @@ struct CliArguments {
   std::string interface;    // empty: the only one there is; status: all
   std::string control_dir;  // where the control sockets are
 
-  std::string key_file;  // keygen
+  std::string key_file;    // keygen
+  bool preshared = false;  // the same
 
   // check, plan; probe: where names come from
   std::string network_file;

@@ -19,6 +19,12 @@ constexpr std::size_t kMaxKeyLine = 128;
 }  // namespace
 
 CliOutput make_key(const CliArguments& arguments, RandomSource& random) {
+  if (arguments.preshared) {
+    PresharedKey shared;
+    random.fill(shared.mutable_bytes());
+    const Status written = write_preshared_key_file(arguments.key_file, shared);
+    return written ? CliOutput{} : CliOutput::failure(written.error().message);
+  }
   PrivateKey key;
   random.fill(key.mutable_bytes());
   key.clamp();

@@ -24,16 +24,32 @@ namespace {
 constexpr std::string_view kBlockBegin = "# BEGIN hawser ";  // ctl/hosts_block.h
 constexpr std::string_view kBlockEnd = "# END hawser ";
 
-// "laptop1" and "laptop1.vpn" mean the host "laptop1.vpn".
-bool means(std::string_view typed, std::string_view full_name) {
-  return full_name.starts_with(typed) &&
-         (full_name.size() == typed.size() || full_name[typed.size()] == '.');
-}
+// NameMatch is shown full names and keeps the one that was meant: "laptop1" and "laptop1.vpn" mean
+// the host "laptop1.vpn", and rather it than "laptop1.lab.vpn".
+class NameMatch {
+ public:
+  explicit NameMatch(std::string_view typed) : typed_(typed) {}
+
+  void consider(std::string_view full_name, const IpAddress& address) {
+    if (!full_name.starts_with(typed_)) return;
+    if (full_name.size() > typed_.size() && full_name[typed_.size()] != '.') return;
+    if (found_ && full_name.size() >= len_) return;
+    found_ = address;
+    len_ = full_name.size();
+  }
+  const std::optional<IpAddress>& found() const { return found_; }
+
+ private:
+  std::string_view typed_;
+  std::size_t len_ = 0;  // of the best so far
+  std::optional<IpAddress> found_;
+};
 
 // In the block of `network`; with an empty one, in that of any network.
 std::optional<IpAddress> find_in_hosts_block(std::string_view name, std::string_view hosts_file,
                                              std::string_view network) {
   bool in_block = false;
+  NameMatch match(name);
   while (!hosts_file.empty()) {
     const std::string_view line = hosts_file.substr(0, hosts_file.find('\n'));
     hosts_file.remove_prefix(std::min(line.size() + 1, hosts_file.size()));
@@ -45,12 +61,11 @@ std::optional<IpAddress> find_in_hosts_block(std::string_view name, std::string_
       std::istringstream words{std::string(line)};
       std::string address;
       std::string full_name;
-      if (words >> address >> full_name && means(name, full_name)) {
-        if (const auto found = IpAddress::parse(address)) return found;
-      }
+      if (!(words >> address >> full_name)) continue;
+      if (const auto parsed = IpAddress::parse(address)) match.consider(full_name, *parsed);
     }
   }
-  return std::nullopt;
+  return match.found();
 }
 
 // A peer's own address, where its allowed IPs tell it.
@@ -113,9 +128,9 @@ Result<IpAddress> find_address_in_network(const std::string& name, const std::st
   // Every host's plan has the names of all.
   const Result<HostPlan> plan = plan_host(loaded.network, loaded.network.hosts.front().name);
   if (!plan) return plan.error();
-  for (const PlanHostName& host : plan->hosts) {
-    if (means(name, host.name)) return host.address;
-  }
+  NameMatch match(name);
+  for (const PlanHostName& host : plan->hosts) match.consider(host.name, host.address);
+  if (match.found()) return *match.found();
   return Error{fmt::format("{} is no host of the network in {}", name, file), ENOENT};
 }
 

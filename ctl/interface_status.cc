@@ -93,17 +93,18 @@ InterfaceStatus InterfaceStatus::read(const StatusAnswer& answer) {
 }
 
 const PeerStatus* InterfaceStatus::find(std::string_view peer) const {
+  const PeerStatus* found = nullptr;
   for (const PeerStatus& one : peers) {
-    if (one.public_key == peer) return &one;
-    if (one.name.empty()) continue;
-    if (one.name == peer) return &one;
-    // The domain is the network's name unless the file says otherwise, so that any will do.
-    if (peer.size() > one.name.size() && peer.starts_with(one.name) &&
-        peer[one.name.size()] == '.') {
-      return &one;
+    if (one.public_key == peer || (!one.name.empty() && one.name == peer)) return &one;
+    // The domain is the network's name unless the file says otherwise, so that any will do. Names
+    // may have dots: of "web" and "web.lab", the longer one is meant by "web.lab.vpn".
+    if (one.name.empty() || !peer.starts_with(one.name) || peer.size() == one.name.size() ||
+        peer[one.name.size()] != '.') {
+      continue;
     }
+    if (found == nullptr || one.name.size() > found->name.size()) found = &one;
   }
-  return nullptr;
+  return found;
 }
 
 std::string InterfaceStatus::carrier_of(const IpAddress& address) const {

@@ -25,9 +25,11 @@ constexpr std::size_t kMaxFileLen = 128;
 struct KeyKind {
   const char* name;
   const char* makers;
+  const char* command;
 };
-constexpr KeyKind kPrivate{"private", "`wg genkey` or `hawser keygen` write them"};
-constexpr KeyKind kPreshared{"preshared", "`wg genpsk` writes them"};
+constexpr KeyKind kPrivate{"private", "`wg genkey` or `hawser keygen` write them", "hawser keygen"};
+constexpr KeyKind kPreshared{"preshared", "`wg genpsk` or `hawser keygen --preshared` write them",
+                             "hawser keygen --preshared"};
 
 Error file_error(const KeyKind& kind, const std::string& path, const std::string& what, int code) {
   return Error{fmt::format("{} key file {}: {}", kind.name, path, what), code};
@@ -95,6 +97,11 @@ std::optional<Key> parse_key(std::string_view text) {
 template <class Key>
 Result<Key> read_key_file(const KeyKind& kind, const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd && errno == ENOENT) {
+    return file_error(kind, path,
+                      fmt::format("{}; make one: {} {}", std::strerror(errno), kind.command, path),
+                      ENOENT);
+  }
   if (!fd) return file_error(kind, path, std::strerror(errno), errno);
   if (Status access = check_access(kind, path, fd.get()); !access) return access.error();
 
@@ -129,12 +136,15 @@ Result<PresharedKey> read_preshared_key_file(const std::string& path) {
   return read_key_file<PresharedKey>(kPreshared, path);
 }
 
-Status write_private_key_file(const std::string& path, const PrivateKey& key) {
+namespace {
+
+template <class Key>
+Status write_key_file(const KeyKind& kind, const std::string& path, const Key& key) {
   constexpr mode_t kOwnerOnly = 0600;
   const UniqueFd fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly));
   if (!fd) {
-    return file_error(kPrivate, path,
+    return file_error(kind, path,
                       errno == EEXIST ? "it is there already and is not overwritten; remove it, or "
                                         "choose another name"
                                       : std::strerror(errno),
@@ -146,7 +156,17 @@ Status write_private_key_file(const std::string& path, const PrivateKey& key) {
   wipe_text(text);
   if (written) return {};
   ::unlink(path.c_str());
-  return file_error(kPrivate, path, std::strerror(error), error);
+  return file_error(kind, path, std::strerror(error), error);
+}
+
+}  // namespace
+
+Status write_private_key_file(const std::string& path, const PrivateKey& key) {
+  return write_key_file(kPrivate, path, key);
+}
+
+Status write_preshared_key_file(const std::string& path, const PresharedKey& key) {
+  return write_key_file(kPreshared, path, key);
 }
 
 }  // namespace hawser

@@ -16,8 +16,9 @@ Result<PrivateKey> read_private_key_file(const std::string& path);
 // Reads a preshared key, as `wg genpsk` writes it, under the same rules.
 Result<PresharedKey> read_preshared_key_file(const std::string& path);
 
-// Writes a new file with mode 0600; an existing one is never overwritten.
+// Write a new file with mode 0600; an existing one is never overwritten.
 Status write_private_key_file(const std::string& path, const PrivateKey& key);
+Status write_preshared_key_file(const std::string& path, const PresharedKey& key);
 
 // Base64 of 32 bytes, perhaps with white space after it; nullopt: anything else.
 std::optional<PrivateKey> parse_private_key(std::string_view text);

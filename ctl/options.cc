@@ -79,7 +79,7 @@ void declare_options(CLI::App& app, Texts& texts) {
       ->envname("HAWSER_FOREGROUND");
   add_text(app, "forward", texts.forward, "kernel|direct|none",
            "Packets for other peers: to the host through TUN, to the peer within the process, or "
-           "nowhere [kernel; direct with --no-tun]");
+           "nowhere [kernel; direct with --no-tun and on a network's controllers]");
   app.add_flag("--no-tun", texts.no_tun,
                "Only forward: no TUN device, no privilege; INTERFACE is only a name")
       ->envname("HAWSER_NO_TUN");
@@ -91,8 +91,9 @@ void declare_options(CLI::App& app, Texts& texts) {
       ->envname("HAWSER_ADDRESS");
   add_text(app, "engine", texts.engine, "auto|io_uring|epoll", "How packets are moved [auto]");
   add_text(app, "workers", texts.workers, "N", "Packet threads [one for each usable core]");
-  add_text(app, "mtu", texts.mtu, "BYTES", "MTU of the interface [1420]");
-  add_text(app, "listen-port", texts.listen_port, "PORT", "UDP port, 0 for a random one [0]");
+  add_text(app, "mtu", texts.mtu, "BYTES", "MTU of the interface [1420, or what --network says]");
+  add_text(app, "listen-port", texts.listen_port, "PORT",
+           "UDP port, 0 for a random one [0, or what --network says]");
   add_text(app, "private-key-file", texts.private_key_file, "FILE",
            "Private key, as `wg genkey` writes it; mode 0600");
   add_text(app, "network", texts.network, "FILE",

@@ -87,6 +87,13 @@ TEST(KeyFile, SaysWhatIsWrongWithThePath) {
   EXPECT_THAT(read_private_key_file(fifo).error().message, HasSubstr("not a regular file"));
 }
 
+TEST(KeyFile, AMissingOneIsToBeMade) {
+  EXPECT_THAT(read_private_key_file("/nowhere/k").error().message,
+              HasSubstr("make one: hawser keygen /nowhere/k"));
+  EXPECT_THAT(read_preshared_key_file("/nowhere/p").error().message,
+              HasSubstr("make one: hawser keygen --preshared /nowhere/p"));
+}
+
 TEST(KeyFile, WritesANewFileForItsOwnerAloneAndNeverOverwrites) {
   const TemporaryDirectory directory;
   const std::string path = directory / "new";

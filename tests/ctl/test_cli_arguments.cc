@@ -105,6 +105,7 @@ TEST(CliArguments, HelpIsOfTheCommandThatIsAskedFor) {
   const CliOutcome outcome = parse({"probe", "golden", "--help"});
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_THAT(outcome.text, HasSubstr("--count"));
+  EXPECT_THAT(outcome.text, HasSubstr("Usage: hawser probe golden "));
   EXPECT_THAT(parse({"--help"}).text, HasSubstr("keygen"));
   EXPECT_THAT(parse({"--version"}).text, HasSubstr("hawser "));
 }

@@ -9,6 +9,7 @@
 
 #include "ctl/cli_keys.h"
 #include "ctl/cli_network.h"
+#include "ctl/key_file.h"
 #include "mesh/plan_wg_quick.h"
 #include "temporary_directory.h"
 
@@ -81,6 +82,17 @@ TEST_F(CliNetwork, AKeyIsPrivateAndNeverOverwritten) {
   EXPECT_THAT(refused.err, HasSubstr(path("k")));
   std::ifstream file(path("k"));
   EXPECT_EQ(derive_public_key(file).out, public_key + "\n");
+}
+
+TEST_F(CliNetwork, APresharedKeyIsMadeForAFileAlone) {
+  CliArguments arguments;
+  arguments.key_file = path("psk");
+  arguments.preshared = true;
+  const CliOutput output = make_key(arguments, random_);
+  EXPECT_EQ(output.exit_code, 0);
+  EXPECT_EQ(output.out + output.err, "");
+  EXPECT_TRUE(read_preshared_key_file(path("psk")).ok());
+  EXPECT_THAT(make_key(arguments, random_).err, HasSubstr("preshared key file"));
 }
 
 TEST_F(CliNetwork, PubkeyRefusesWhatIsNoKey) {

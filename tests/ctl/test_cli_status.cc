@@ -335,5 +335,22 @@ TEST(Names, AreLookedForInTheHostsBlockThenTheStatusThenElsewhere) {
   EXPECT_THAT(find("nobody"), HasSubstr("--network"));
 }
 
+// A host may be called "web" and another "web.lab".
+TEST(Names, TheNearestOfThoseWithDotsIsMeant) {
+  InterfaceStatus read = status();
+  read.peers[0].name = "web";
+  read.peers[1].name = "web.lab";
+  EXPECT_EQ(read.find("web"), &read.peers[0]);
+  EXPECT_EQ(read.find("web.vpn"), &read.peers[0]);
+  EXPECT_EQ(read.find("web.lab"), &read.peers[1]);
+  EXPECT_EQ(read.find("web.lab.vpn"), &read.peers[1]);
+  NameSources sources;
+  sources.hosts_file =
+      "# BEGIN hawser vpn\nfd51::2\tweb.lab.vpn\nfd51::1\tweb.vpn\n# END hawser vpn\n";
+  EXPECT_EQ(find_address("web", sources)->to_string(), "fd51::1");
+  EXPECT_EQ(find_address("web.lab", sources)->to_string(), "fd51::2");
+  EXPECT_EQ(find_address("web.vpn", sources)->to_string(), "fd51::1");
+}
+
 }  // namespace
 }  // namespace hawser
