@@ -1,1 +1,1 @@
-"""What bench/compare is made of."""
+"""What bench/compare, bench/limit and bench/flood are made of."""

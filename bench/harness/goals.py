@@ -61,7 +61,7 @@ class Measured:
 
     def __init__(self, report: Optional[dict]):
         self.cases, self.subject, self.baseline = {}, None, None
-        if report:
+        if report is not None:
             names = list(report["routers"])
             self.subject, self.baseline = names[0], names[-1]
             self.cases = {case["case"]: case["routers"] for case in report["cases"]}

@@ -99,6 +99,7 @@ int run(const RunOptions& options) {
   if (!peers) return fail(peers.error());
   const Status connected = peers->connect(*aead);
   if (!connected) return fail(connected.error());
+  std::cerr << "connected\n";
 
   PacketPool pool(options.shape, *peers);
   Measurement measurement(*peers, pool, *aead, *target);

@@ -34,12 +34,12 @@ TunnelPeer::TunnelPeer(Identity identity, const PublicKey& controller, UniqueFd 
       socket_(std::move(socket)) {}
 
 void TunnelPeer::call(RandomSource& random) {
-  InitiationMessage message{};
+  initiation_ = {};
   const HandshakeVerdict verdict = handshake_.create_initiation(
-      message, identity_, random.u32() | 1, to_tai64n(wall_now()), random);
+      initiation_, identity_, random.u32() | 1, to_tai64n(wall_now()), random);
   if (verdict != HandshakeVerdict::kOk) return;
-  cookies_.add_macs(bytes_of(message), protocol_now());
-  ::send(fd(), &message, sizeof message, 0);
+  cookies_.add_macs(bytes_of(initiation_), protocol_now());
+  ::send(fd(), &initiation_, sizeof initiation_, 0);
 }
 
 void TunnelPeer::receive_control(std::span<const std::uint8_t> datagram) {

@@ -10,6 +10,7 @@
 #include "noise/handshake.h"
 #include "noise/identity.h"
 #include "noise/keypair.h"
+#include "noise/messages.h"
 #include "tun/unique_fd.h"
 
 namespace hawser::load {
@@ -26,6 +27,8 @@ class TunnelPeer {
 
   // Sends an initiation. The old session, if any, stays until the new one is there.
   void call(RandomSource& random);
+  // The initiation sent last.
+  const InitiationMessage& initiation() const { return initiation_; }
   bool calling() const { return handshake_.initiation_under_way(); }
   // Takes one datagram that is not data: a response to our call or a cookie reply. Anything else
   // (an initiation of the controller's) is left unanswered.
@@ -40,6 +43,7 @@ class TunnelPeer {
   Handshake handshake_;
   CookieMaker cookies_;
   UniqueFd socket_;
+  InitiationMessage initiation_{};
   std::unique_ptr<Keypair> keypair_;
 };
 
