@@ -26,13 +26,12 @@ Status Configurator::apply(DeviceChange change, const Now& now) {
   return {};
 }
 
-// Groups hold peers, so they follow every change of the peers as well.
+// Groups hold peers, so they follow when a peer comes or goes.
 void Configurator::apply_overlay(DeviceChange& change, const Now& now) {
+  const bool others = std::exchange(created_, false) || !removed_.empty();
   const bool changed = change.overlay && *change.overlay != state_.overlay_config;
   if (changed) state_.overlay_config = std::move(*change.overlay);
-  if (!changed && (state_.overlay_config.empty() || change.peers.empty()) && removed_.empty()) {
-    return;
-  }
+  if (!changed && (!others || state_.overlay_config.empty())) return;
   state_.overlay.rebuild(state_.overlay_config, state_.peers);
   handshaker_.watch_controllers(now);
 }
@@ -157,6 +156,7 @@ void Configurator::remove_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIp
 Peer& Configurator::create_peer(const PublicKey& key) {
   auto* const peer = new Peer(key);
   peer->control.order = state_.next_order++;
+  created_ = true;
   state_.peers.emplace(key, peer);
   state_.peers_in_order.emplace(peer->control.order, peer);
   return *peer;

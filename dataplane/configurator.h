@@ -35,6 +35,7 @@ class Configurator {
   Handshaker& handshaker_;
   // Taken out by the change that is being applied; freed once the new tables are public.
   std::vector<Peer*> removed_;
+  bool created_ = false;  // the same, for peers that are new
 };
 
 }  // namespace hawser

@@ -22,13 +22,15 @@ void Liveness::watch(const std::vector<OverlayController>& controllers,
     watch.peer = peer;
     fresh.push_back(watch);
   }
-  // What is no longer watched is an ordinary peer again.
-  for (const auto& entry : peers) {
-    Peer* const peer = entry.second;
+  for (const Watch& watch : fresh) watch.peer->is_controller = true;
+  // What is no longer watched is an ordinary peer again. The others are left alone: looking at each
+  // of 10,000 peers would be the better part of a change.
+  for (const Watch& old : watches_) {
     const bool watched = std::any_of(fresh.begin(), fresh.end(),
-                                     [peer](const Watch& watch) { return watch.peer == peer; });
-    if (!watched) peer->reachable = true;
-    peer->is_controller = watched;
+                                     [&](const Watch& watch) { return watch.peer == old.peer; });
+    if (watched) continue;
+    old.peer->reachable = true;
+    old.peer->is_controller = false;
   }
   watches_ = std::move(fresh);
 }

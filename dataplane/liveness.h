@@ -38,7 +38,8 @@ class Liveness {
     bool revived = false;
   };
 
-  // Peers that stay watched keep their state.
+  // Peers that stay watched keep their state. Peers that were removed since the last call are not
+  // freed yet.
   void watch(const std::vector<OverlayController>& controllers,
              const OverlayTables::PeersByKey& peers, Instant now);
 

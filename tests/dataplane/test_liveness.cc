@@ -98,5 +98,30 @@ TEST(Liveness, ADeadControllerIsAliveAgainAfterTwoAnswers) {
   EXPECT_TRUE(watched.reachable());
 }
 
+TEST(Liveness, AControllerThatIsNoLongerWatchedIsAnOrdinaryPeer) {
+  WatchedController watched;
+  watched.run_answering(3s, 20ms);
+  watched.time_to_notice(10s);
+  ASSERT_FALSE(watched.reachable());
+  DeviceChange change;
+  change.overlay.emplace();
+  watched.a.apply(std::move(change));
+  EXPECT_TRUE(watched.reachable());
+  EXPECT_FALSE(watched.b_at_a().is_controller.load());
+}
+
+TEST(Liveness, AControllerThatWasRemovedAndIsAddedAgainIsWatchedAgain) {
+  WatchedController watched;
+  ASSERT_TRUE(watched.b_at_a().is_controller.load());
+  for (const bool remove : {true, false}) {
+    DeviceChange change;
+    PeerChange& peer = change.peers.emplace_back();
+    peer.public_key = watched.b.public_key();
+    peer.remove = remove;
+    watched.a.apply(std::move(change));
+  }
+  EXPECT_TRUE(watched.b_at_a().is_controller.load());
+}
+
 }  // namespace
 }  // namespace hawser::testing
