@@ -20,7 +20,7 @@ class BenchError(Exception):
     """Something that the person at the terminal should read, without a traceback."""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -114,7 +114,7 @@ class Lab:
             process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
                                        stdout=log, stderr=subprocess.STDOUT,
                                        env={**os.environ, **(env or {})},
-                                       preexec_fn=_die_with_parent, start_new_session=True)
+                                       preexec_fn=die_with_parent, start_new_session=True)
         process.log_path = log_path
         self.processes.append(process)
         return process

@@ -4,6 +4,8 @@
 //   wg setconf wg0 hub.conf                      (and routes, see peer_plan.h)
 //   hawser-load run --namespace-a a --namespace-b b --controller-a 192.0.2.1:51820
 //       --controller-b 198.51.100.1:51820 --pid PID
+//
+// crowd-config, crowd and respond are bench/scale's: see crowd_commands.h.
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include <iostream>
 
 #include "bench/load/clock.h"
+#include "bench/load/crowd_commands.h"
 #include "bench/load/measurement.h"
 #include "bench/load/options.h"
 #include "bench/load/report.h"
@@ -33,6 +36,8 @@ int fail(const Error& error) {
   std::cerr << "hawser-load: " << error.message << "\n";
   return EXIT_FAILURE;
 }
+
+int end_with(const Status& status) { return status ? EXIT_SUCCESS : fail(status.error()); }
 
 std::uint32_t window_for(const RunOptions& options, const PacketPool& pool) {
   if (options.window > 0) return options.window;
@@ -122,6 +127,14 @@ int main(int argc, char** argv) {
   if (const auto* config = std::get_if<ConfigOptions>(&options)) {
     std::cout << PeerPlan(config->seed).controller_config(config->pairs, config->listen_port);
     return EXIT_SUCCESS;
+  }
+  if (const auto* crowd_config = std::get_if<CrowdConfigOptions>(&options)) {
+    print_crowd_config(*crowd_config);
+    return EXIT_SUCCESS;
+  }
+  if (const auto* crowd = std::get_if<CrowdOptions>(&options)) return end_with(run_crowd(*crowd));
+  if (const auto* respond = std::get_if<RespondOptions>(&options)) {
+    return end_with(run_respond(*respond));
   }
   return run(std::get<RunOptions>(options));
 }

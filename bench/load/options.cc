@@ -20,6 +20,9 @@ struct Texts {
   std::string family = "v4";
   std::string send = "trains";
   std::size_t pool_mib = 96;
+  std::string controller;
+  std::string first_source;
+  std::string format = "setconf";
 };
 
 void add_common(CLI::App& app, std::uint64_t& seed, std::size_t& pairs) {
@@ -32,6 +35,52 @@ void add_common(CLI::App& app, std::uint64_t& seed, std::size_t& pairs) {
 void add_config(CLI::App& app, ConfigOptions& options) {
   add_common(app, options.seed, options.pairs);
   app.add_option("--listen-port", options.listen_port, "The controller's")->capture_default_str();
+}
+
+void add_crowd_peers(CLI::App& app, std::uint64_t& seed, std::size_t& peers) {
+  app.add_option("--peers", peers, "How many")
+      ->check(CLI::Range(std::size_t{1}, 2 * kMaxPairs))
+      ->capture_default_str();
+  app.add_option("--seed", seed, "What all keys follow from")->capture_default_str();
+}
+
+void add_crowd_config(CLI::App& app, CrowdConfigOptions& options, Texts& texts) {
+  add_crowd_peers(app, options.seed, options.peers);
+  app.add_option("--allowed-ips", options.allowed_ips, "Of each peer")->capture_default_str();
+  app.add_option("--format", texts.format, "For wg setconf, or a set request")
+      ->check(CLI::IsMember({"setconf", "uapi"}))
+      ->capture_default_str();
+  app.add_option("--listen-port", options.listen_port, "The controller's")->capture_default_str();
+}
+
+void add_crowd_place(CLI::App& app, SidePlace& place, Texts& texts) {
+  app.add_option("--namespace", place.network_namespace, "Where the peers are");
+  app.add_option("--controller", texts.controller, "ADDRESS:PORT of the controller")->required();
+}
+
+void add_crowd(CLI::App& app, CrowdOptions& options, Texts& texts) {
+  add_crowd_peers(app, options.seed, options.peers);
+  add_crowd_place(app, options.place, texts);
+  app.add_option("--first-source", texts.first_source,
+                 "Address of the first peer; the next ones follow");
+  app.footer(
+      "Each line 'connect SPREAD TIMEOUT' (seconds) on standard input lets every peer ask for a "
+      "new "
+      "session, first at a random time within SPREAD, and is answered with a line of JSON. Times "
+      "in "
+      "it are those of CLOCK_MONOTONIC.");
+}
+
+void add_respond(CLI::App& app, RespondOptions& options, Texts& texts) {
+  add_crowd_peers(app, options.seed, options.peers);
+  add_crowd_place(app, options.place, texts);
+  app.add_option("--rounds", options.rounds, "Rounds that count; one before them does not")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--window", options.window, "Initiations unanswered at most")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--pid", options.pid, "The process under test, for its processor time");
 }
 
 void add_places(CLI::App& app, RunOptions& options, Texts& texts) {
@@ -86,6 +135,18 @@ T value_or_exit(Result<T> result) {
   std::exit(EXIT_FAILURE);
 }
 
+void complete(CrowdOptions& options, const Texts& texts) {
+  options.place.controller = value_or_exit(parse_endpoint(texts.controller));
+  if (texts.first_source.empty()) return;
+  const std::optional<IpAddress> first = IpAddress::parse(texts.first_source);
+  if (!first || first->family != options.place.controller.address.family) {
+    std::cerr << "hawser-load: --first-source takes an address of the controller's family, not "
+              << texts.first_source << "\n";
+    std::exit(EXIT_FAILURE);
+  }
+  options.first_source = *first;
+}
+
 void complete(RunOptions& options, const Texts& texts) {
   options.a.controller = value_or_exit(parse_endpoint(texts.controller_a));
   options.b.controller = value_or_exit(parse_endpoint(texts.controller_b));
@@ -110,12 +171,35 @@ Options parse_options(int argc, char** argv) {
   add_config(*config_app, config);
   CLI::App* const run_app = app.add_subcommand("run", "Measure");
   add_run(*run_app, run, texts);
+  CrowdConfigOptions crowd_config;
+  CLI::App* const crowd_config_app =
+      app.add_subcommand("crowd-config", "Print a controller's configuration with many peers");
+  add_crowd_config(*crowd_config_app, crowd_config, texts);
+  CrowdOptions crowd;
+  CLI::App* const crowd_app = app.add_subcommand("crowd", "Many peers that connect");
+  add_crowd(*crowd_app, crowd, texts);
+  RespondOptions respond;
+  CLI::App* const respond_app =
+      app.add_subcommand("respond", "Measure how many initiations a second are answered");
+  add_respond(*respond_app, respond, texts);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     std::exit(app.exit(error));
   }
   if (config_app->parsed()) return config;
+  if (crowd_config_app->parsed()) {
+    if (texts.format == "uapi") crowd_config.format = ConfigFormat::kUapi;
+    return crowd_config;
+  }
+  if (crowd_app->parsed()) {
+    complete(crowd, texts);
+    return crowd;
+  }
+  if (respond_app->parsed()) {
+    respond.place.controller = value_or_exit(parse_endpoint(texts.controller));
+    return respond;
+  }
   complete(run, texts);
   return run;
 }

@@ -70,11 +70,16 @@ std::string ProcessMeter::path(const char* name) const {
   return "/proc/" + std::to_string(pid_) + "/" + name;
 }
 
-std::int64_t ProcessMeter::cpu_ns() const {
+std::int64_t ProcessMeter::cpu_ns(const std::string& thread_name) const {
   if (!present()) return 0;
   std::int64_t sum = 0;
   std::error_code gone;
   for (const auto& thread : std::filesystem::directory_iterator(path("task"), gone)) {
+    std::string name;
+    if (!thread_name.empty()) {
+      std::getline(std::ifstream(thread.path() / "comm"), name);
+      if (name != thread_name) continue;
+    }
     std::int64_t ran = 0;
     if (std::ifstream(thread.path() / "schedstat") >> ran) sum += ran;
   }

@@ -27,10 +27,11 @@ class ProcessMeter {
   static Result<ProcessMeter> open(pid_t pid);
 
   bool present() const { return pid_ != 0; }
-  // Processor time of all its threads, user and system, since they were started. To the nanosecond
+  // Processor time of all its threads (or those of one name), user and system, since they were
+  // started. To the nanosecond
   // for threads that sleep at the moment (/proc/PID/task/*/schedstat); a thread that runs may be
   // one scheduler tick behind.
-  std::int64_t cpu_ns() const;
+  std::int64_t cpu_ns(const std::string& thread_name = {}) const;
   // Of the network namespace that it was started in.
   UdpCounts udp() const;
   std::uint64_t resident_kib() const;

@@ -39,7 +39,10 @@ void TunnelPeer::call(RandomSource& random) {
       initiation_, identity_, random.u32() | 1, to_tai64n(wall_now()), random);
   if (verdict != HandshakeVerdict::kOk) return;
   cookies_.add_macs(bytes_of(initiation_), protocol_now());
-  ::send(fd(), &initiation_, sizeof initiation_, 0);
+  // An error of an earlier datagram (nobody listened) is told instead of sending this one.
+  if (::send(fd(), &initiation_, sizeof initiation_, 0) < 0) {
+    ::send(fd(), &initiation_, sizeof initiation_, 0);
+  }
 }
 
 void TunnelPeer::receive_control(std::span<const std::uint8_t> datagram) {

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/wire.h"
 #include "bench/load/network_namespace.h"
 
 namespace hawser::load {
@@ -44,13 +45,29 @@ void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
 
-Result<UniqueFd> open_one(const Endpoint& remote) {
+Status bind_source(int fd, const IpAddress& first, std::size_t i) {
+  Endpoint source;
+  source.address = first;
+  std::uint8_t* const last = source.address.bytes.data() + source.address.size() - 4;
+  store_be32(last, load_be32(last) + static_cast<std::uint32_t>(i));
+  set_option(fd, IPPROTO_IP, IP_FREEBIND, 1);
+  sockaddr_storage address{};
+  const socklen_t len = fill_address(address, source);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), len) == 0) return {};
+  return errno_error("bind to " + source.to_string());
+}
+
+Result<UniqueFd> open_one(const Endpoint& remote, const IpAddress& first_source, std::size_t i) {
   const int family = remote.address.family == IpFamily::kV4 ? AF_INET : AF_INET6;
   UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return errno_error("socket");
   set_option(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, kBufferLen);
   set_option(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, kBufferLen);
   set_option(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  if (!first_source.is_unspecified()) {
+    Status bound = bind_source(fd.get(), first_source, i);
+    if (!bound) return bound.error();
+  }
   sockaddr_storage address{};
   const socklen_t len = fill_address(address, remote);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), len) != 0) {
@@ -59,10 +76,13 @@ Result<UniqueFd> open_one(const Endpoint& remote) {
   return fd;
 }
 
+// For so many more than there are.
 Status allow_descriptors(std::size_t num) {
+  static std::size_t opened = 0;
+  opened += num;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t wanted = num + kSpareDescriptors;
+  const rlim_t wanted = opened + kSpareDescriptors;
   if (limit.rlim_cur >= wanted) return {};
   limit.rlim_cur = wanted;
   if (limit.rlim_max < wanted) limit.rlim_max = wanted;
@@ -90,14 +110,15 @@ Result<Endpoint> parse_endpoint(const std::string& text) {
 }
 
 Result<std::vector<UniqueFd>> open_udp_sockets_in(const std::string& name, std::size_t num,
-                                                  const Endpoint& remote) {
+                                                  const Endpoint& remote,
+                                                  const IpAddress& first_source) {
   std::vector<UniqueFd> sockets;
   sockets.reserve(num);
-  const Status allowed = allow_descriptors(2 * num);  // both sides
+  const Status allowed = allow_descriptors(num);
   if (!allowed) return allowed.error();
   const Status status = in_namespace(name, [&]() -> Status {
     while (sockets.size() < num) {
-      Result<UniqueFd> one = open_one(remote);
+      Result<UniqueFd> one = open_one(remote, first_source, sockets.size());
       if (!one) return one.error();
       sockets.push_back(std::move(*one));
     }

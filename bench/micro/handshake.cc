@@ -70,6 +70,13 @@ void handshake_x25519(benchmark::State& state) {
 }
 BENCHMARK(handshake_x25519);
 
+// The public key of an ephemeral one.
+void handshake_x25519_base(benchmark::State& state) {
+  const Two two;
+  for (auto _ : state) benchmark::DoNotOptimize(two.a.private_key().derive_public());
+}
+BENCHMARK(handshake_x25519_base);
+
 void handshake_create_initiation(benchmark::State& state) {
   Two two;
   for (auto _ : state) {
