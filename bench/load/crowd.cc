@@ -55,12 +55,17 @@ std::int64_t Crowd::time_within(std::int64_t span_ns) {
 
 CrowdTally Crowd::connect(std::int64_t spread_ns, std::int64_t timeout_ns, Aead& aead) {
   CrowdTally tally;
-  const std::int64_t start = monotonic_ns();
   connected_.assign(peers_.size(), false);
   calls_ = {};
-  for (std::uint32_t n = 0; n < peers_.size(); ++n) {
-    calls_.emplace(start + time_within(spread_ns), n);
+  if (spread_ns == 0) {
+    call_all(tally);
+  } else {
+    tally.begun_at = monotonic_ns();
+    for (std::uint32_t n = 0; n < peers_.size(); ++n) {
+      calls_.emplace(tally.begun_at + time_within(spread_ns), n);
+    }
   }
+  const std::int64_t start = tally.begun_at;
   std::array<epoll_event, kEventsAtOnce> events;
   while (tally.connected_at.size() < peers_.size() && monotonic_ns() < start + timeout_ns) {
     call_due(tally);
@@ -71,6 +76,16 @@ CrowdTally Crowd::connect(std::int64_t spread_ns, std::int64_t timeout_ns, Aead&
   }
   std::sort(tally.connected_at.begin(), tally.connected_at.end());
   return tally;
+}
+
+void Crowd::call_all(CrowdTally& tally) {
+  for (TunnelPeer& peer : peers_) peer.prepare_call(random_);
+  tally.begun_at = monotonic_ns();
+  for (std::uint32_t n = 0; n < peers_.size(); ++n) {
+    peers_[n].send_call();
+    ++tally.initiations;
+    calls_.emplace(monotonic_ns() + kRetry + time_within(kJitter), n);
+  }
 }
 
 void Crowd::call_due(CrowdTally& tally) {

@@ -17,6 +17,7 @@ namespace hawser::load {
 
 // What a crowd saw while it connected. Times are nanoseconds of CLOCK_MONOTONIC.
 struct CrowdTally {
+  std::int64_t begun_at = 0;               // the first call might leave
   std::vector<std::int64_t> connected_at;  // sorted
   std::uint64_t initiations = 0;
   std::uint64_t responses = 0;  // those that came too late included
@@ -34,7 +35,7 @@ class Crowd {
 
   std::size_t size() const { return peers_.size(); }
   // Every peer asks for a new session, first at a random time within `spread_ns`, until all have
-  // one or the time is over.
+  // one or the time is over. Spread 0: all at once, with initiations that were made beforehand.
   CrowdTally connect(std::int64_t spread_ns, std::int64_t timeout_ns, Aead& aead);
 
  private:
@@ -43,6 +44,7 @@ class Crowd {
   explicit Crowd(UniqueFd epoll) : epoll_(std::move(epoll)) {}
   Status watch(int fd, std::uint32_t n);
   void call_due(CrowdTally& tally);
+  void call_all(CrowdTally& tally);
   void take(std::uint32_t n, CrowdTally& tally, Aead& aead);
   std::int64_t time_within(std::int64_t span_ns);
 

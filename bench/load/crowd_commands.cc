@@ -22,6 +22,7 @@ constexpr double kNanos = 1e9;
 
 Json to_json(const CrowdTally& tally, std::size_t num_peers) {
   Json json = {{"peers", num_peers},
+               {"begun", static_cast<double>(tally.begun_at) / kNanos},
                {"connected", tally.connected_at.size()},
                {"initiations", tally.initiations},
                {"responses", tally.responses},

@@ -56,7 +56,7 @@ struct RespondOptions {
   std::size_t peers = 10000;
   SidePlace place;
   std::size_t rounds = 3;
-  std::size_t window = 64;
+  std::size_t window = 256;  // half of where a controller is under load
   pid_t pid = 0;
 };
 

@@ -34,11 +34,19 @@ TunnelPeer::TunnelPeer(Identity identity, const PublicKey& controller, UniqueFd 
       socket_(std::move(socket)) {}
 
 void TunnelPeer::call(RandomSource& random) {
+  if (prepare_call(random)) send_call();
+}
+
+bool TunnelPeer::prepare_call(RandomSource& random) {
   initiation_ = {};
   const HandshakeVerdict verdict = handshake_.create_initiation(
       initiation_, identity_, random.u32() | 1, to_tai64n(wall_now()), random);
-  if (verdict != HandshakeVerdict::kOk) return;
+  if (verdict != HandshakeVerdict::kOk) return false;
   cookies_.add_macs(bytes_of(initiation_), protocol_now());
+  return true;
+}
+
+void TunnelPeer::send_call() {
   // An error of an earlier datagram (nobody listened) is told instead of sending this one.
   if (::send(fd(), &initiation_, sizeof initiation_, 0) < 0) {
     ::send(fd(), &initiation_, sizeof initiation_, 0);

@@ -27,7 +27,10 @@ class TunnelPeer {
 
   // Sends an initiation. The old session, if any, stays until the new one is there.
   void call(RandomSource& random);
-  // The initiation sent last.
+  // The same in two steps: what costs time, and the sending. False: it cannot be made.
+  bool prepare_call(RandomSource& random);
+  void send_call();
+  // The initiation made last.
   const InitiationMessage& initiation() const { return initiation_; }
   bool calling() const { return handshake_.initiation_under_way(); }
   // Takes one datagram that is not data: a response to our call or a cookie reply. Anything else
