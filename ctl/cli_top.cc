@@ -116,7 +116,8 @@ std::vector<std::string> head_lines(const InterfaceStatus& status, const RateMet
   std::map<std::string, std::string> carried;
   for (const RouteStatus& route : status.routes) {
     std::string& text = carried[route.via.empty() ? "nobody" : route.via];
-    text += (text.empty() ? "" : ", ") + route.destination;
+    if (!text.empty()) text += ", ";
+    text += route.destination;
   }
   for (const auto& [via, routes] : carried) lines.push_back(via + " carries " + routes);
   return lines;

@@ -241,7 +241,8 @@ Status Daemon::Impl::make_network() {
 void Daemon::Impl::start() {
   ErrorCode error;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    if (signal == SIGHUP && is_ignored(signal)) continue;  // nohup(1) wants it so
+    // nohup(1) wants a hang-up not to end us. Where it means "reload", there is nothing to ignore.
+    if (signal == SIGHUP && !network && is_ignored(signal)) continue;
     signals.add(signal, error);
     if (error) log(LogLevel::kWarning, fmt::format("signal {}: {}", signal, error.message()));
   }

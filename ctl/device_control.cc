@@ -30,8 +30,8 @@ Status DeviceControl::set(DeviceChange change) {
     return set_with_new_sockets(std::move(change), *wanted, fwmark);
   }
   if (wanted) change.listen_port = sockets_->port;
-  const Status done = fwmark != fwmark_ ? set_with_new_mark(std::move(change), fwmark)
-                                        : device_.apply(std::move(change), clock_.now());
+  Status done = fwmark != fwmark_ ? set_with_new_mark(std::move(change), fwmark)
+                                  : device_.apply(std::move(change), clock_.now());
   if (done && wanted) port_was_set_ = *wanted != 0;
   return done;
 }

@@ -220,7 +220,8 @@ void NetworkMode::Impl::tell_confirmation() {
 NetworkMode::NetworkMode(Parts parts, LoadedPlan running)
     : impl_(std::make_unique<Impl>(std::move(parts), std::move(running))) {}
 
-NetworkMode::~NetworkMode() { stop(); }
+// It logs, which throws only when memory is out: then the process may end.
+NetworkMode::~NetworkMode() { stop(); }  // NOLINT(bugprone-exception-escape)
 
 Status NetworkMode::set_up() {
   const HostPlan& plan = impl_->reloader.running().plan;
@@ -258,7 +259,7 @@ std::string NetworkMode::status() { return impl_->parts.control.status(); }
 Status NetworkMode::reload(std::optional<std::uint32_t> confirm_seconds) {
   Impl& impl = *impl_;
   impl.parts.service.reloading();
-  const Status done = impl.reloader.reload(confirm_seconds, impl.parts.clock.now().boot);
+  Status done = impl.reloader.reload(confirm_seconds, impl.parts.clock.now().boot);
   impl.wait_for_confirmation();
   if (done) {
     impl.parts.log(LogLevel::kInfo,

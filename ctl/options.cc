@@ -288,7 +288,7 @@ void Checker::check_log_level(DaemonOptions& out) {
 std::string Checker::absolute(const std::string& path) {
   if (path.empty()) return path;
   std::error_code error;
-  const std::string result = std::filesystem::absolute(path, error).string();
+  std::string result = std::filesystem::absolute(path, error).string();
   if (error) fail("the working directory cannot be found: " + error.message());
   return result;
 }

@@ -45,6 +45,7 @@ PeerChange peer_change(const PlanPeer& peer, const PlanPeer* previous, const Pre
 
 std::vector<PublicKey> keys_of(const HostPlan& plan, const std::vector<std::uint32_t>& peers) {
   std::vector<PublicKey> keys;
+  keys.reserve(peers.size());
   for (const std::uint32_t index : peers) keys.push_back(plan.peers[index].public_key);
   return keys;
 }

@@ -335,7 +335,8 @@ UapiServer::UapiServer(asio::io_context& io, ControlSocket socket, ControlTarget
                        LogSink log, UapiServerOptions options)
     : impl_(std::make_shared<Impl>(io, std::move(socket), target, std::move(log), options)) {}
 
-UapiServer::~UapiServer() { stop(); }
+// It logs, which throws only when memory is out: then the process may end.
+UapiServer::~UapiServer() { stop(); }  // NOLINT(bugprone-exception-escape)
 
 Status UapiServer::start(std::function<void()> on_removed) {
   return impl_->start(std::move(on_removed));

@@ -201,12 +201,12 @@ DeviceCounters Device::counters() const {
   {
     const std::lock_guard lock(state.paths_mutex);
     for (const auto& path : state.paths) {
-      sum.received_datagrams += path->received_datagrams;
-      sum.sent_datagrams += path->sent_datagrams;
-      sum.relayed_packets += path->relayed_packets;
-      sum.tun_read_packets += path->tun_read_packets;
-      sum.tun_written_packets += path->tun_written_packets;
-      sum.icmp_errors_sent += path->icmp_errors_sent;
+      sum.received_datagrams += path->received_datagrams.load();
+      sum.sent_datagrams += path->sent_datagrams.load();
+      sum.relayed_packets += path->relayed_packets.load();
+      sum.tun_read_packets += path->tun_read_packets.load();
+      sum.tun_written_packets += path->tun_written_packets.load();
+      sum.icmp_errors_sent += path->icmp_errors_sent.load();
     }
   }
   sum.handshakes_completed = impl_->handshaker.completed();

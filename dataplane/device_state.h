@@ -25,14 +25,26 @@
 
 namespace hawser {
 
-// Counters of one packet path or of the handshake thread: written by one thread, read by any.
+// A counter that one thread writes and any reads: no locked instruction.
+class PathCounter {
+ public:
+  void add(std::uint64_t num) {
+    value_.store(value_.load(std::memory_order_relaxed) + num, std::memory_order_relaxed);
+  }
+  std::uint64_t load() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Counters of one packet path or of the handshake thread.
 struct alignas(64) PathCounters {
-  std::atomic<std::uint64_t> received_datagrams{0};
-  std::atomic<std::uint64_t> sent_datagrams{0};
-  std::atomic<std::uint64_t> relayed_packets{0};
-  std::atomic<std::uint64_t> tun_read_packets{0};
-  std::atomic<std::uint64_t> tun_written_packets{0};
-  std::atomic<std::uint64_t> icmp_errors_sent{0};
+  PathCounter received_datagrams;
+  PathCounter sent_datagrams;
+  PathCounter relayed_packets;
+  PathCounter tun_read_packets;
+  PathCounter tun_written_packets;
+  PathCounter icmp_errors_sent;
 };
 
 // What stands in the table of the host's own routes.

@@ -538,7 +538,7 @@ bool Handshaker::send_message(Peer* peer, const Endpoint& to, std::span<const st
                .peer = peer};
   out.add_slice(copy, len);
   out.add_udp(send);
-  counters_->sent_datagrams.fetch_add(1, std::memory_order_relaxed);
+  counters_->sent_datagrams.add(1);
   if (peer != nullptr) peer->tx_bytes.fetch_add(len, std::memory_order_relaxed);
   return true;
 }

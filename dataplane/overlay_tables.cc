@@ -41,7 +41,7 @@ OverlayTables::~OverlayTables() { rebuild({}, {}); }
 // Every group is made anew: a network changes seldom, and readers see either all of the old groups
 // or all of the new ones.
 void OverlayTables::fill(PrefixMap<Group>& map, QuiescentDomain& domain,
-                         std::vector<std::pair<Prefix, std::unique_ptr<Group>>> wanted,
+                         std::vector<std::pair<Prefix, std::unique_ptr<Group>>>&& wanted,
                          std::vector<Prefix>& present) {
   PrefixMap<Group>::Edit edit(map);
   std::vector<std::unique_ptr<Group>> old;

@@ -42,7 +42,7 @@ class OverlayTables {
   using Group = std::vector<Peer*>;
 
   static void fill(PrefixMap<Group>& map, QuiescentDomain& domain,
-                   std::vector<std::pair<Prefix, std::unique_ptr<Group>>> wanted,
+                   std::vector<std::pair<Prefix, std::unique_ptr<Group>>>&& wanted,
                    std::vector<Prefix>& present);
 
   QuiescentDomain& domain_;

@@ -23,24 +23,27 @@ namespace hawser {
 // EndpointSlot is a peer's endpoint, which any authenticated packet may move. Any thread.
 class EndpointSlot {
  public:
+  // Asked for each packet; an endpoint that is known stays known.
+  bool known() const { return known_.load(std::memory_order_relaxed); }
   bool get(Endpoint& out) const {
+    if (!known()) return false;
     const std::lock_guard lock(mutex_);
-    if (known_) out = endpoint_;
-    return known_;
+    out = endpoint_;
+    return true;
   }
   // Heard from there: takes the remote and the sticky source.
   void roam(const Endpoint& from) {
     const std::lock_guard lock(mutex_);
-    if (known_ && endpoint_ == from) return;
+    if (known() && endpoint_ == from) return;
     endpoint_ = from;
-    known_ = true;
+    known_.store(true, std::memory_order_relaxed);
   }
   // Configured: an unchanged remote keeps its sticky source.
   void configure(const Endpoint& to) {
     const std::lock_guard lock(mutex_);
-    if (known_ && endpoint_.same_remote(to)) return;
+    if (known() && endpoint_.same_remote(to)) return;
     endpoint_ = to;
-    known_ = true;
+    known_.store(true, std::memory_order_relaxed);
   }
   void forget_source() {
     const std::lock_guard lock(mutex_);
@@ -53,7 +56,7 @@ class EndpointSlot {
 
  private:
   mutable std::mutex mutex_;
-  bool known_ = false;
+  std::atomic<bool> known_{false};
   Endpoint endpoint_;
 };
 

@@ -33,10 +33,11 @@ void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatc
     state_.drops.add(DropReason::kInterfaceDown, (len + segment_len - 1) / segment_len);
     return;
   }
-  if (!run_.takes(train, (train.len + segment_len - 1) / segment_len)) open_run(now, out);
+  const std::uint32_t num_segments = (train.len + segment_len - 1) / segment_len;
+  counters_.received_datagrams.add(num_segments);
+  if (!run_.takes(train, num_segments)) open_run(now, out);
   for (std::uint32_t at = 0; at < train.len; at += segment_len) {
     const std::span datagram(train.data + at, std::min(segment_len, train.len - at));
-    counters_.received_datagrams.fetch_add(1, std::memory_order_relaxed);
     const auto type = classify_message(datagram);
     if (type == MessageType::kTransportData) {
       add_to_run(train, datagram, now, out);
@@ -224,7 +225,7 @@ void Receiver::deliver_local(const OpenedPacket& packet, const Now& now, OutBatc
     relay_.send_own(packet, *packet.from, now, out);
     return;
   }
-  counters_.tun_written_packets.fetch_add(1, std::memory_order_relaxed);
+  counters_.tun_written_packets.add(1);
   const std::uint32_t dropped = coalescer_.add(out, packet.packet(), packet.header);
   if (dropped > 0) state_.drops.add(DropReason::kBatchFull, dropped);
 }

@@ -30,15 +30,14 @@ void Relay::forward(const OpenedPacket& packet, Peer& to, const Now& now, OutBat
     router_.send_error(packet.packet(), packet.header, IcmpError::kPacketTooBig, &from, now, out);
     return;
   }
-  Endpoint endpoint;
-  if (!to.endpoint.get(endpoint)) {
+  if (!to.endpoint.known()) {
     to.drops.add(DropReason::kNoEndpoint);
     router_.send_error(packet.packet(), packet.header, IcmpError::kAddressUnreachable, &from, now,
                        out);
     return;
   }
   decrement_hop_limit(packet.packet());
-  counters_.relayed_packets.fetch_add(1, std::memory_order_relaxed);
+  counters_.relayed_packets.add(1);
   if (too_big) {
     fragment(packet, to, now, out);
   } else {

@@ -84,7 +84,7 @@ void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader&
   SealItem item{.datagram = datagram};
   item.packet_len = static_cast<std::uint32_t>(write_icmp_error(
       {item.packet(), kMaxIcmpv6ErrorLen}, offending, header, error, *source, mtu));
-  counters_.icmp_errors_sent.fetch_add(1, std::memory_order_relaxed);
+  counters_.icmp_errors_sent.add(1);
   if (from == nullptr) {
     const std::uint32_t slice = out.num_slices();
     out.add_slice(item.packet(), item.packet_len);

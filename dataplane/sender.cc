@@ -20,7 +20,7 @@ void Sender::send_packet(const TunPacket& packet, const Now& now, OutBatch& out)
     return;
   }
   const std::uint32_t num = segments->num_segments();
-  counters_.tun_read_packets.fetch_add(num, std::memory_order_relaxed);
+  counters_.tun_read_packets.add(num);
   if (!state_.up.load(std::memory_order_relaxed)) {
     state_.drops.add(DropReason::kInterfaceDown, num);
     return;

@@ -186,7 +186,7 @@ void TrainSealer::after_sending(Peer& peer, const Keypair& keypair, std::span<co
   std::uint64_t bytes = 0;
   for (const SealItem& item : items) bytes += item.datagram_len();
   peer.tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
-  counters_.sent_datagrams.fetch_add(items.size(), std::memory_order_relaxed);
+  counters_.sent_datagrams.add(items.size());
 
   // Any authenticated packet sent, any authenticated packet traversal, data sent.
   peer.stamps.unreplied_data_since.clear();

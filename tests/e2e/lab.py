@@ -30,6 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as in a plain shell, also when we run under nohup
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str, every: float = 0.02):

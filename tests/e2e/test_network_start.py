@@ -111,6 +111,23 @@ def test_the_service_manager_hears_of_each_state(network, name):
     ended(member)
 
 
+def test_a_hangup_reloads_also_under_nohup(network):
+    member = network["server1"]
+    manager = NotifySocket(member.dir / "notify")
+    process = member.namespace.spawn(
+        "nohup", "nohup", *daemons.command_under_test(), "-f", f"--engine={network.engine}",
+        *member.options(), env={**member.environment(), "NOTIFY_SOCKET": str(manager.path)})
+    try:
+        assert manager.read()["READY"] == "1"
+        process.signal(signal.SIGHUP)
+        assert manager.read()["RELOADING"] == "1"
+        assert manager.read()["READY"] == "1"
+    finally:
+        process.end()
+        manager.close()
+        manager.path.unlink()
+
+
 def test_when_ready_is_told_everything_is_in(network):
     """Looked at from outside in the moment of the message, not after the control socket answers."""
     member = network["laptop1"]

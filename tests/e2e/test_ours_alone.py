@@ -98,6 +98,19 @@ def test_any_number_of_workers(lab, engine, workers):
         stream.finish()
 
 
+def test_many_workers_keep_each_flow_in_order(lab, engine):
+    """Four workers at the hub and one a processor at the leaves, under load from both sides at once."""
+    relay = hosts.Hub(lab, engine, "--forward=direct", "--workers=4", leaves_are_ours=True)
+    first, second = relay.leaves
+    traffic.reaches(first.namespace, second.inner6)
+    with traffic.OrderedFlows(first.namespace, second.namespace, second.inner6) as there, \
+            traffic.OrderedFlows(second.namespace, first.namespace, first.inner4) as back:
+        traffic.stream(first.namespace, second.namespace, second.inner4, 64 << 20)
+    for flows in (there, back):
+        assert flows.report["answers"] > 100, flows.report
+        assert flows.report["late_there"] == 0 and flows.report["late_here"] == 0, flows.report
+
+
 def test_where_gso_is_refused_single_datagrams_go_on(lab, engine):
     """The path towards one leaf is smaller than a segment; the other leaf's is not."""
     relay = hosts.Hub(lab, engine, "--forward=direct", leaves_are_ours=True)

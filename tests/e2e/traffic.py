@@ -12,7 +12,7 @@ from typing import Optional
 from lab import AGENTS, PYTHON, Namespace, Process, wait_until
 
 ECHO_INTERVAL_S, PATIENCE_S = 0.005, 3
-PROBE_PORT, STREAM_PORT, IPERF_PORT = 7007, 7008, 7009
+PROBE_PORT, STREAM_PORT, IPERF_PORT, ORDER_PORT = 7007, 7008, 7009, 7010
 
 
 @dataclass
@@ -160,6 +160,31 @@ class Stream:
         sent, received = last_json(self.sender), last_json(self.receiver)
         assert sent["length"] == self.length
         assert received == sent
+
+
+class OrderedFlows:
+    """Flows of numbered packets as fast as they are answered, for some seconds; `report` says how
+    many came late (agents/order.py)."""
+
+    FLOWS, SECONDS = 8, 3
+
+    def __init__(self, source: Namespace, target: Namespace, address: str):
+        self.source, self.target, self.address = source, target, address
+        self.report: Optional[dict] = None
+
+    def __enter__(self) -> "OrderedFlows":
+        self.echo = self.target.agent("order", "echo", self.address, ORDER_PORT)
+        await_ready(self.echo)
+        self.process = self.source.agent("order", "run", self.address, ORDER_PORT, self.FLOWS,
+                                         self.SECONDS)
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None:
+            assert self.process.wait(self.SECONDS + 20) == 0, self.process.output()
+            self.report = last_json(self.process)
+        self.process.kill()
+        self.echo.kill()
 
 
 def stream(source: Namespace, target: Namespace, address: str, length: int = 8 << 20,
