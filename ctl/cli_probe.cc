@@ -168,9 +168,11 @@ void announce(const CliArguments& arguments, const IpAddress& to, const std::str
 ProbeVerdict judge_probes(const CliArguments& arguments, const ProbeLog& log,
                           bool was_interrupted) {
   ProbeVerdict verdict;
-  verdict.text = fmt::format("sent {}, received {}, lost {}, longest gap {}", log.num_sent(),
-                             log.num_received(), log.num_sent() - log.num_received(),
-                             format_span(log.longest_gap()));
+  verdict.text = fmt::format("sent {}, received {}, lost {}", log.num_sent(), log.num_received(),
+                             log.num_sent() - log.num_received());
+  if (log.num_received() > 0) {
+    verdict.text += ", longest gap " + format_span(log.longest_gap());
+  }
   if (log.num_late() > 0) verdict.text += fmt::format(", late {}", log.num_late());
   if (log.num_duplicates() > 0) {
     verdict.text += fmt::format(", duplicates {}", log.num_duplicates());

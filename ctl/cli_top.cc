@@ -36,7 +36,8 @@ std::string fit(std::string_view line, std::size_t columns) {
 }
 
 std::string state_of(const PeerStatus& peer) {
-  if (peer.is_controller) return peer.reachable ? "alive" : "dead";
+  if (peer.is_controller && peer.reachable) return "alive";
+  if (peer.is_controller) return peer.has_session || peer.last_handshake > 0 ? "dead" : "-";
   if (peer.is_answering()) return "session";
   return peer.has_session ? "silent" : "-";
 }

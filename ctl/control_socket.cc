@@ -225,7 +225,9 @@ Result<UniqueFd> connect_control_socket(const std::string& path) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd || ::connect(fd.get(), generic(*address), sizeof *address) != 0) {
     const int error = errno;
-    return Error{fmt::format("cannot connect to {}: {}", path, error_text(error)), error};
+    return Error{fmt::format("cannot connect to {}: {}{}", path, error_text(error),
+                             error == EACCES ? "; become root" : ""),
+                 error};
   }
   return fd;
 }

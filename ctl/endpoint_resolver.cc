@@ -27,11 +27,16 @@ void EndpointResolver::set_plan(const HostPlan& plan) {
   std::vector<Target> targets;
   for (const PlanPeer& peer : plan.peers) {
     if (!peer.endpoint) continue;
-    const auto same = std::find_if(targets_.begin(), targets_.end(), [&](const Target& target) {
-      return target.key == peer.public_key && target.endpoint == *peer.endpoint;
+    const auto known = std::find_if(targets_.begin(), targets_.end(), [&](const Target& target) {
+      return target.key == peer.public_key;
     });
     Target& target = targets.emplace_back();
-    if (same != targets_.end()) target = std::move(*same);
+    if (known != targets_.end()) {
+      const bool is_same = known->endpoint == *peer.endpoint;
+      // An address is given with the reload itself.
+      target.is_renamed = !is_same && !peer.endpoint->address();
+      if (is_same) target = std::move(*known);
+    }
     target.peer = peer.name;
     target.key = peer.public_key;
     target.endpoint = *peer.endpoint;
@@ -45,9 +50,13 @@ void EndpointResolver::tick() {
     const std::optional<PeerView> view = ports_.view(target.key);
     if (!view) continue;
     observe(target, *view);
-    const bool is_wanted = !view->endpoint || target.is_failing;
-    if (is_wanted && !target.is_looking_up && now >= target.next_try) look_up(target);
+    if (is_wanted(target, *view) && !target.is_looking_up && now >= target.next_try)
+      look_up(target);
   }
+}
+
+bool EndpointResolver::is_wanted(const Target& target, const PeerView& view) {
+  return !view.endpoint || target.is_failing || target.is_renamed;
 }
 
 void EndpointResolver::observe(Target& target, const PeerView& view) {
@@ -56,6 +65,7 @@ void EndpointResolver::observe(Target& target, const PeerView& view) {
     target.last_live = view.endpoint;
     target.tried.clear();
     target.is_failing = false;
+    if (target.is_renamed) return;  // the name server is to be asked with back-off all the same
     target.backoff = kMinResolveBackoff;
     target.next_try = Instant{};
     return;
@@ -90,8 +100,14 @@ void EndpointResolver::looked_up(const PublicKey& key, const EndpointName& endpo
   const std::optional<PeerView> view = ports_.view(key);
   if (!view) return;
   observe(target, *view);
-  if (view->endpoint && !target.is_failing) return;  // heard meanwhile
-  const std::optional<Endpoint> next = choose(target, *view);
+  if (!is_wanted(target, *view)) return;  // heard meanwhile
+  std::optional<Endpoint> next = choose(target, *view);
+  if (target.is_renamed && result) {
+    target.is_renamed = false;
+    // Where it is alive it is left, if that is one of the new name's addresses.
+    if (view->endpoint && !target.is_failing && contains(target.found, *view->endpoint)) return;
+    next = target.found.front();
+  }
   if (next) give(target, *view, *next);
   const Duration delay = take_backoff(target, next ? kEndpointTrial : Duration::zero());
   target.next_try = clock_.now().boot + delay;

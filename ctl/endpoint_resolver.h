@@ -28,9 +28,9 @@ inline constexpr Duration kEndpointTrial = std::chrono::seconds(11);
 // EndpointResolver gives peers the endpoints that the network file names, and another one when
 // handshakes fail. It touches a peer only when
 //   - it has no endpoint at all, or
+//   - a reload gave it another name, which does not lead to where it is now, or
 //   - its handshakes fail: two initiations without an answer from a peer that was never heard,
-//   three
-//     from one that was. A peer that was heard from anywhere is left there.
+//     three from one that was. A peer that was heard from anywhere is left there.
 // Candidates are the name's addresses as they are found then (those with a route first), and where
 // the peer was last alive; the next one that was not tried takes its turn. Nobody waits for name
 // servers, and the start does not fail on them. Control thread.
@@ -59,6 +59,7 @@ class EndpointResolver {
     std::optional<Endpoint> last_live;  // where it was heard
     std::uint64_t rx_bytes = 0;
     bool is_failing = false;
+    bool is_renamed = false;  // and the new name was not resolved yet
     bool is_looking_up = false;
     Duration backoff = kMinResolveBackoff;
     Instant next_try{};
@@ -69,6 +70,7 @@ class EndpointResolver {
   void looked_up(const PublicKey& key, const EndpointName& endpoint,
                  Result<std::vector<IpAddress>> result);
   std::vector<Endpoint> to_endpoints(const std::vector<IpAddress>& addresses, std::uint16_t port);
+  static bool is_wanted(const Target& target, const PeerView& view);
   std::optional<Endpoint> choose(Target& target, const PeerView& view) const;
   void give(Target& target, const PeerView& view, const Endpoint& endpoint);
   Duration take_backoff(Target& target, Duration at_least);

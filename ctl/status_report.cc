@@ -60,16 +60,12 @@ void add_facts(Lines& lines, const StatusFacts& facts) {
   lines.add("started_sec", facts.started);
 }
 
-bool is_reachable(const PeerView& peer) {
-  return peer.reachable && (peer.is_controller || peer.has_session);
-}
-
 // Who carries `route` now: the choice that the data plane makes, as far as a view shows it.
 std::string carrier_of(const NetworkFacts& network, const NetworkFacts::Route& route,
                        const PeersByKey& peers) {
   for (const PublicKey& key : route.via) {
     const auto peer = peers.find(key);
-    if (peer == peers.end() || !is_reachable(*peer->second)) continue;
+    if (peer == peers.end() || !peer->second->reachable) continue;
     const auto fact = network.peers.find(key);
     if (fact != network.peers.end()) return fact->second.name;
   }
@@ -95,7 +91,7 @@ void add_network_peer(Lines& lines, const NetworkFacts& network, const PeerView&
   lines.add("role", fact->second.role);
   lines.add_unless_empty("configured_endpoint", fact->second.endpoint);
   lines.add("is_controller", peer.is_controller);
-  lines.add("reachable", is_reachable(peer));
+  lines.add("reachable", peer.reachable);
 }
 
 void add_counters(Lines& lines, const DeviceCounters& counters) {

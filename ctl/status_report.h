@@ -64,8 +64,8 @@ std::string_view to_string(ForwardMode mode);
 // confirmation), and for each destination that several peers can carry
 //   route=PREFIX NAME
 // with the peer that carries it now, "-" if none is alive. Peer: name, role, configured_endpoint,
-// is_controller, reachable (for a controller, what the watch over it says; for others, whether
-// there is a session that gets answers).
+// is_controller, reachable (there is a session, and what is sent on it is answered as far as
+// that is known).
 std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
                                const DeviceCounters& counters);
 

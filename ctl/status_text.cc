@@ -112,7 +112,10 @@ void format_peer_head(Sheet& sheet, const PeerStatus& peer, const InterfaceStatu
   if (peer.name.empty()) return sheet.head("peer", peer.public_key);
   sheet.head(peer.role.empty() ? "peer" : peer.role, peer.name);
   if (peer.is_controller) {
-    sheet.line("liveness", peer.reachable ? "alive" : "dead: it does not answer");
+    const bool was_there = peer.has_session || peer.last_handshake > 0;
+    sheet.line("liveness", peer.reachable ? "alive"
+                           : was_there    ? "dead: it does not answer"
+                                          : "not heard yet");
     const std::string carried = carried_by(status, peer.name);
     if (!status.routes.empty()) sheet.line("carries", carried.empty() ? "nothing now" : carried);
   }

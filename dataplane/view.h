@@ -28,9 +28,9 @@ struct PeerView {
   std::uint32_t num_staged = 0;
   std::uint32_t handshake_attempts = 0;  // initiations in a row that had no answer so far
   bool is_controller = false;            // of the overlay
-  // A controller: as the watch over it finds. Any other: it has a session, and has left no data
-  // unanswered for long.
-  bool reachable = true;
+  // It has a session; and a controller is alive as the watch over it finds, any other has left no
+  // data unanswered for long.
+  bool reachable = false;
   DropCounts drops{};
 };
 

@@ -35,6 +35,12 @@ bool role_belongs_to(HostRole role, AddressPlan plan) {
   return (plan == AddressPlan::kControllersAndPeers) == (role != HostRole::kMember);
 }
 
+// It would end the line where names and paths are written into other files.
+bool has_control_characters(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
+}
+
 // --- [network] ---
 
 void read_plan(Network& network, TableReader& reader) {
@@ -65,6 +71,8 @@ void read_network_names(Network& network, TableReader& reader) {
   } else if (name && name->text.size() > kMaxNetworkNameLen) {
     reader.error("name", "is longer than " + std::to_string(kMaxNetworkNameLen) + " bytes",
                  "choose a shorter one");
+  } else if (name && has_control_characters(name->text)) {
+    reader.error("name", "holds characters that cannot be printed", "write a name such as \"vpn\"");
   }
   if (name) network.name = name->text;
   network.interface = network.name;
@@ -246,6 +254,19 @@ void read_controller(NetworkHost& host, TableReader& reader) {
   host.controller = name->text;
 }
 
+void read_preshared_key_file(NetworkHost& host, TableReader& reader) {
+  const std::optional<LinedString> file = reader.string("preshared_key_file");
+  if (!file) return;
+  if (file->text.empty()) {
+    reader.error("preshared_key_file", "is empty", "name a file, or remove it");
+  } else if (has_control_characters(file->text)) {
+    reader.error("preshared_key_file", "holds characters that cannot be printed",
+                 "write the file's path");
+  } else {
+    host.preshared_key_file = file->text;
+  }
+}
+
 void read_host_numbers(NetworkHost& host, TableReader& reader) {
   const auto keepalive = reader.integer("persistent_keepalive", 0, 65535);
   if (keepalive) host.persistent_keepalive = static_cast<std::uint16_t>(*keepalive);
@@ -279,7 +300,7 @@ void read_host(Network& network, const DocumentMember& member, HostRole role,
   read_mesh_ip(host, network, reader);
   read_controller(host, reader);
   read_allowed_ips(host, reader);
-  if (const auto file = reader.string("preshared_key_file")) host.preshared_key_file = file->text;
+  read_preshared_key_file(host, reader);
   read_host_numbers(host, reader);
   for (LinedString& tag : reader.strings("tags")) host.tags.push_back(std::move(tag.text));
   reader.finish();

@@ -19,6 +19,14 @@ std::size_t width(std::string_view text) {
   }));
 }
 
+// A tag may hold anything.
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  }
+  return text;
+}
+
 std::string padded(std::string_view text, std::size_t to_width) {
   const std::size_t has = width(text);
   return std::string(text) + std::string(to_width > has ? to_width - has : 0, ' ');
@@ -64,6 +72,7 @@ void add_peer_rows(std::vector<Row>& rows, const PlanPeer& peer) {
   std::string name = peer.name;
   if (peer.role == HostRole::kController) name += " (controller)";
   if (!peer.preshared_key_file.empty()) name += " (preshared key)";
+  for (const std::string& tag : peer.tags) name += " #" + printable(tag);
   rows.push_back({name, peer.public_key.to_short_string(), endpoint, keepalive, ""});
   for (std::size_t i = 0; i < peer.allowed_ips.size(); ++i) {
     if (i != 0) rows.emplace_back();

@@ -121,6 +121,8 @@ TEST(ProbeVerdict, LoopWantsSomeAndNoLongerGapThanAsked) {
   CliArguments loop = arguments_of(CliCommand::kProbeLoop);
   log.sent(1, at(0), "server1");
   EXPECT_FALSE(judge_probes(loop, log, false).success);
+  EXPECT_THAT(judge_probes(loop, log, false).text, Not(HasSubstr("gap")))
+      << "nothing came back, so that there is no end of it";
   log.received(1, at(3000));
   EXPECT_TRUE(judge_probes(loop, log, false).success);
   EXPECT_THAT(judge_probes(loop, log, false).text,

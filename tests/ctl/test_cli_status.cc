@@ -69,7 +69,7 @@ TEST(StatusText, SaysWhichControllerIsAliveAndWhatItCarries) {
   const std::string text = format_status(answer("confirm_until_sec=10025\n"), kNow);
   EXPECT_THAT(text, HasSubstr("  network: vpn\n  this host: laptop1 (peer)\n"));
   EXPECT_THAT(text, HasSubstr("hawser confirm; the old state returns in 25 seconds\n"));
-  EXPECT_THAT(text, HasSubstr("controller: server1\n  liveness: dead: it does not answer\n"
+  EXPECT_THAT(text, HasSubstr("controller: server1\n  liveness: not heard yet\n"
                               "  carries: nothing now\n"));
   EXPECT_THAT(text, HasSubstr("controller: server2\n  liveness: alive\n"
                               "  carries: fd51:0:0:100::/56, fd51:0:0:200::/56\n"));
@@ -243,6 +243,16 @@ TEST(Wait, WithoutANetworkASessionIsAllThatIsKnown) {
     return read;
   };
   EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
+}
+
+TEST(StatusText, AControllerThatWasNeverHeardIsNotCalledDead) {
+  const std::string head = "interface=vpn\npublic_key=" + std::string(64, '2') +
+                           "\nname=server1\nis_controller=true\nreachable=false\n";
+  EXPECT_THAT(format_status(*parse_status(head + "errno=0\n\n"), kNow),
+              HasSubstr("  liveness: not heard yet\n"));
+  EXPECT_THAT(
+      format_status(*parse_status(head + "last_handshake_time_sec=9990\nerrno=0\n\n"), kNow),
+      HasSubstr("  liveness: dead: it does not answer\n"));
 }
 
 TEST(StatusText, SaysWhetherASessionIsAnswered) {

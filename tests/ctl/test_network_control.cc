@@ -158,7 +158,7 @@ TEST(NetworkStatus, SaysWhoCarriesWhat) {
     peer.public_key = key(i);
     peer.is_controller = i <= 2;
     peer.has_session = i == 1;  // which a dead controller has as well, for a while
-    peer.reachable = i != 1;
+    peer.reachable = i == 2;
   }
   std::string text = make_status_report(facts, view, {});
   for (const char* const line :
@@ -172,7 +172,7 @@ TEST(NetworkStatus, SaysWhoCarriesWhat) {
   const auto answer = parse_status(text);
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->peers.size(), 4U);
-  view.peers[2].has_session = true;
+  view.peers[2].reachable = true;
   view.peers[0].reachable = true;
   text = make_status_report(facts, view, {});
   EXPECT_THAT(text, HasSubstr("\nroute=fd00:1::/56 server1\n"));

@@ -197,6 +197,46 @@ TEST_F(EndpointResolverTest, TriesTheOtherAddressWhenHandshakesFailAndComesBackT
   EXPECT_LE(given_.size(), 6U) << "each has the time for two initiations, and more each round";
 }
 
+// The operator moves a controller, and the old address still answers.
+TEST_F(EndpointResolverTest, AReloadWithAnotherNameIsFollowed) {
+  names_->zone["vpn1"] = {"192.0.2.1"};
+  resolver_->set_plan(plan_with("vpn1"));
+  resolver_->tick();
+  hear_from("192.0.2.1");
+  given_.clear();
+  resolver_->set_plan(plan_with("vpn2"));
+  resolver_->tick();
+  names_->asked.clear();
+  for (int second = 0; second < 60; ++second) {
+    clock_.pass(seconds(1));
+    hear_from("192.0.2.1");
+  }
+  EXPECT_THAT(given_, IsEmpty()) << "nobody knows the new name yet";
+  EXPECT_LE(names_->asked.size(), 8U);
+  names_->zone["vpn2"] = {"192.0.2.2", "192.0.2.3"};
+  for (int second = 0; second < 70; ++second) {
+    clock_.pass(seconds(1));
+    hear_from(peer_.endpoint->address.to_string().c_str());
+  }
+  EXPECT_THAT(given_, ElementsAre("192.0.2.2:51820"));
+}
+
+TEST_F(EndpointResolverTest, AReloadWithANameOfTheSameAddressChangesNothing) {
+  names_->zone["vpn1"] = {"192.0.2.1"};
+  names_->zone["vpn2"] = {"192.0.2.7", "192.0.2.1"};
+  resolver_->set_plan(plan_with("vpn1"));
+  resolver_->tick();
+  peer_.rx_bytes += 92;
+  resolver_->tick();
+  given_.clear();
+  resolver_->set_plan(plan_with("vpn2"));
+  for (int second = 0; second < 10; ++second) {
+    clock_.pass(seconds(1));
+    resolver_->tick();
+  }
+  EXPECT_THAT(given_, IsEmpty());
+}
+
 TEST_F(EndpointResolverTest, LeavesAPeerAloneThatRoamedAndLives) {
   names_->zone["vpn1"] = {"192.0.2.1"};
   resolver_->set_plan(plan_with("vpn1"));

@@ -121,6 +121,9 @@ class VirtualNetwork {
     }
   }
 
+  // From now on nothing passes between these two, in either direction.
+  void cut(std::size_t a, std::size_t b) { cuts_.push_back({hosts[a].get(), hosts[b].get()}); }
+
   // One ping for each directed pair of hosts that are up; who got no answer, in words.
   std::vector<std::string> unanswered_pings() {
     const std::uint16_t id = next_id_++;
@@ -156,12 +159,20 @@ class VirtualNetwork {
     for (const Datagram& datagram : std::exchange(from.node().sent, {})) {
       for (const auto& to : hosts) {
         if (!to->is_up() || !to->outer.same_remote(datagram.remote)) continue;
+        if (is_cut(from, *to)) continue;
         to->node().set_now(now_);
         to->node().receive({datagram.bytes, from.outer, datagram.traffic_class});
       }
     }
   }
 
+  bool is_cut(const VirtualHost& a, const VirtualHost& b) const {
+    return std::any_of(cuts_.begin(), cuts_.end(), [&](const auto& cut) {
+      return (cut.first == &a && cut.second == &b) || (cut.first == &b && cut.second == &a);
+    });
+  }
+
+  std::vector<std::pair<const VirtualHost*, const VirtualHost*>> cuts_;
   Now now_ = kStart;
   std::uint16_t next_id_ = 1;
 };

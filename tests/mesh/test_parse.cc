@@ -257,6 +257,22 @@ TEST(Parse, AllowedIpsWithHostBitsAreWarnedOf) {
                                 "write 10.0.0.0/24"})));
 }
 
+// They are written into hosts files and wg-quick's configuration, where a line may be a command.
+TEST(Parse, NamesAndPathsStayOnTheirLine) {
+  EXPECT_THAT(load_network("[network]\nname = \"a\\nb\"\ndomain = \"a\"\ninterface = \"a\"\n" +
+                           controller_text("c", 1))
+                  .problems,
+              ElementsAre(says({":2: error: network.name: holds characters"})));
+  EXPECT_THAT(load_network(kVpn + controller_text("c", 1) +
+                           peer_text("p", 2, "preshared_key_file = \"a\\nPostUp = b\"\n"))
+                  .problems,
+              ElementsAre(says({":8: error: peers.p.preshared_key_file: holds characters"})));
+  EXPECT_THAT(load_network(kVpn + controller_text("c", 1) +
+                           peer_text("p", 2, "preshared_key_file = \"\"\n"))
+                  .problems,
+              ElementsAre(says({":8: error: peers.p.preshared_key_file: is empty"})));
+}
+
 TEST(Parse, AnyBytesAreSurvived) {
   std::uint32_t state = 1;
   for (int round = 0; round < 2000; ++round) {

@@ -295,6 +295,10 @@ TEST(PlanTable, ShowsEverythingAligned) {
   EXPECT_THAT(table, HasSubstr("fdeb:f20c:3b:f700:6987:50a0::/96\n"));
   EXPECT_THAT(table, HasSubstr("peer1.vpn"));
   EXPECT_THAT(table, Not(HasSubstr(" \n")));
+  const std::string tagged = kVpn + controller_text("controller1", 1) +
+                             peer_text("peer1", 2, "tags = [\"people\", \"a\\u001b[31m\"]\n");
+  EXPECT_THAT(plan_to_table(good_plan(good_network(tagged), "controller1")),
+              HasSubstr("\npeer1 #people #a?[31m  "));
 }
 
 }  // namespace
