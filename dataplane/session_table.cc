@@ -28,24 +28,66 @@ void SessionTable::put(Slots& slots, Keypair* keypair) {
   slots.at[at].store(keypair, std::memory_order_release);
 }
 
-void SessionTable::rebuild() {
-  std::size_t capacity = kMinCapacity;
-  while (capacity < 4 * (num_live_ + 1)) capacity *= 2;
-  Slots* const old = slots_.load(std::memory_order_relaxed);
-  auto fresh = std::make_unique<Slots>(capacity);
-  for (std::size_t i = 0; i <= old->mask; ++i) {
-    Keypair* const keypair = old->at[i].load(std::memory_order_relaxed);
-    if (keypair != nullptr && keypair != tombstone()) put(*fresh, keypair);
+bool SessionTable::bury(Slots& slots, const Keypair* keypair) {
+  for (std::size_t at = keypair->local_index & slots.mask;; at = (at + 1) & slots.mask) {
+    Keypair* const found = slots.at[at].load(std::memory_order_relaxed);
+    if (found == nullptr) return false;
+    if (found != keypair) continue;
+    slots.at[at].store(tombstone(), std::memory_order_release);
+    return true;
   }
-  num_used_ = num_live_;
-  slots_.store(fresh.release(), std::memory_order_release);
+}
+
+std::size_t SessionTable::copy_live(Slots& to, const Slots& from) {
+  std::size_t num = 0;
+  for (std::size_t i = 0; i <= from.mask; ++i) {
+    Keypair* const keypair = from.at[i].load(std::memory_order_acquire);
+    if (keypair == nullptr || keypair == tombstone()) continue;
+    put(to, keypair);
+    ++num;
+  }
+  return num;
+}
+
+// From here on erase() notes what it erases.
+std::unique_ptr<SessionTable::Slots> SessionTable::begin_rebuild() {
+  std::size_t capacity = kMinCapacity;
+  {
+    const std::lock_guard lock(mutex_);
+    while (capacity < 4 * (num_live_ + 1)) capacity *= 2;
+    rebuilding_ = true;
+    num_erased_ = 0;
+  }
+  return std::make_unique<Slots>(capacity);
+}
+
+// Only insert() puts something into the table, and that is us: while the live ones are copied, some
+// may be erased, but none is added. What is erased meanwhile is not freed as long as we read.
+void SessionTable::rebuild() {
+  std::unique_ptr<Slots> fresh = begin_rebuild();
+  Slots* const old = slots_.load(std::memory_order_relaxed);
+  std::size_t num = copy_live(*fresh, *old);
+  {
+    const std::lock_guard lock(mutex_);
+    rebuilding_ = false;
+    if (num_erased_ <= erased_.size()) {
+      // Some were erased before they were copied.
+      for (std::size_t i = 0; i < num_erased_; ++i) bury(*fresh, erased_[i]);
+    } else {
+      fresh = std::make_unique<Slots>(fresh->mask + 1);
+      num = copy_live(*fresh, *old);
+    }
+    num_used_ = num;
+    slots_.store(fresh.release(), std::memory_order_release);
+  }
   domain_.retire_object(old);
 }
 
 bool SessionTable::insert(Keypair* keypair) {
-  const std::lock_guard lock(mutex_);
   if (lookup(keypair->local_index) != nullptr) return false;
+  // Grows by ourselves only: erase() leaves it as it is.
   if (2 * (num_used_ + 1) > slots_.load(std::memory_order_relaxed)->mask + 1) rebuild();
+  const std::lock_guard lock(mutex_);
   put(*slots_.load(std::memory_order_relaxed), keypair);
   ++num_live_;
   ++num_used_;
@@ -54,15 +96,11 @@ bool SessionTable::insert(Keypair* keypair) {
 
 void SessionTable::erase(const Keypair* keypair) {
   const std::lock_guard lock(mutex_);
-  Slots& slots = *slots_.load(std::memory_order_relaxed);
-  for (std::size_t at = keypair->local_index & slots.mask;; at = (at + 1) & slots.mask) {
-    Keypair* const found = slots.at[at].load(std::memory_order_relaxed);
-    if (found == nullptr) return;
-    if (found != keypair) continue;
-    slots.at[at].store(tombstone(), std::memory_order_release);
-    --num_live_;
-    return;
-  }
+  if (!bury(*slots_.load(std::memory_order_relaxed), keypair)) return;
+  --num_live_;
+  if (!rebuilding_) return;
+  if (num_erased_ < erased_.size()) erased_[num_erased_] = keypair;
+  ++num_erased_;
 }
 
 std::size_t SessionTable::size() const {

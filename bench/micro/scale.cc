@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <random>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "bench/micro/counting_random.h"
 #include "dataplane/device.h"
 #include "dataplane/device_state.h"
+#include "dataplane/session_table.h"
 #include "routing/allowed_ips.h"
 
 namespace hawser::bench {
@@ -93,9 +95,9 @@ BigDevice& big_device() {
   return *made;
 }
 
-double clock_seconds() {
+double clock_seconds(clockid_t clock = CLOCK_MONOTONIC) {
   timespec at{};
-  ::clock_gettime(CLOCK_MONOTONIC, &at);
+  ::clock_gettime(clock, &at);
   return static_cast<double>(at.tv_sec) + static_cast<double>(at.tv_nsec) / 1e9;
 }
 
@@ -177,6 +179,38 @@ void load_device_again(benchmark::State& state) {
   }
 }
 BENCHMARK(load_device_again)->Name("scale_load_again")->Unit(benchmark::kMillisecond);
+
+// A session comes and the oldest one goes, as with each handshake of many peers. "max" is the time
+// in which the table is made anew; processor time, for a busy machine would hide it.
+void replace_sessions(benchmark::State& state) {
+  constexpr std::size_t kNumSessions = 2 * kNumPeers;
+  QuiescentDomain domain;
+  SessionTable table(domain);
+  std::deque<std::unique_ptr<Keypair>> sessions;
+  std::mt19937 random(3);
+  const auto insert = [&] {
+    SessionKeys keys;
+    do {
+      keys.local_index = static_cast<std::uint32_t>(random());
+    } while (table.lookup(keys.local_index) != nullptr);
+    sessions.push_back(std::make_unique<Keypair>(std::move(keys), Instant{}, nullptr));
+    return table.insert(sessions.back().get());
+  };
+  while (sessions.size() < kNumSessions) {
+    if (!insert()) return state.SkipWithError("taken");
+  }
+  std::vector<double> times;
+  for (auto _ : state) {
+    const double begin = clock_seconds(CLOCK_THREAD_CPUTIME_ID);
+    if (!insert()) return state.SkipWithError("taken");
+    table.erase(sessions.front().get());
+    times.push_back(clock_seconds(CLOCK_THREAD_CPUTIME_ID) - begin);
+    sessions.pop_front();
+    domain.reclaim();
+  }
+  report_percentiles(state, times);
+}
+BENCHMARK(replace_sessions)->Iterations(200'000)->Name("scale_replace_session");
 
 // An address within a random prefix of the table, or beside one.
 IpAddress pick_address(const BigDevice& big, bool hit, std::mt19937_64& random) {

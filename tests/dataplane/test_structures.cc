@@ -94,6 +94,50 @@ TEST(SessionTable, ReadersFindWhatStaysWhileOthersComeAndGo) {
   EXPECT_EQ(table.size(), 1U);
 }
 
+// Few erasures are noted and repeated in the new table; with many it is filled again.
+TEST(SessionTable, WhatIsErasedWhileTheTableIsMadeAnewStaysErased) {
+  constexpr std::uint32_t kBeforeRebuild = 32'760;  // with 32,768 it is made anew
+  constexpr std::uint32_t kInAll = 32'800;
+  for (const std::uint32_t num_erased : {200U, 200U, 200U, 200U, 16'000U, 16'000U}) {
+    QuiescentDomain domain;
+    SessionTable table(domain);
+    std::vector<std::unique_ptr<Keypair>> sessions;
+    const auto insert_until = [&](std::uint32_t end) {
+      while (sessions.size() < end) {
+        sessions.push_back(make_keypair(static_cast<std::uint32_t>(sessions.size()) * 40503U + 1));
+        ASSERT_TRUE(table.insert(sessions.back().get()));
+      }
+    };
+    insert_until(kBeforeRebuild);
+    std::vector<const Keypair*> doomed;
+    for (std::uint32_t i = 0; i < num_erased; ++i) {
+      doomed.push_back(sessions[kBeforeRebuild / num_erased * i].get());
+    }
+    std::atomic<bool> begun{false};
+    std::thread eraser([&] {
+      for (const Keypair* keypair : doomed) {
+        table.erase(keypair);
+        begun = true;
+        // Long enough that the few spread over the time that a rebuild takes.
+        for (std::uint32_t i = 0; i < 1'600'000 / num_erased; ++i) {
+          asm volatile("" ::: "memory");
+        }
+      }
+    });
+    while (!begun) std::this_thread::yield();
+    insert_until(kInAll);
+    eraser.join();
+    EXPECT_EQ(table.size(), kInAll - num_erased);
+    const std::set<const Keypair*> gone(doomed.begin(), doomed.end());
+    std::size_t wrong = 0;
+    for (const auto& keypair : sessions) {
+      const bool found = table.lookup(keypair->local_index) == keypair.get();
+      if (found == gone.contains(keypair.get())) ++wrong;
+    }
+    EXPECT_EQ(wrong, 0U) << num_erased;
+  }
+}
+
 // --- a peer's three keypairs ---
 
 TEST(Sessions, TheInitiatorsOldCurrentBecomesPrevious) {
