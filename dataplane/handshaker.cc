@@ -46,6 +46,16 @@ bool has_room_for_peer(const OutBatch& out) {
   return out.has_room(kSendsForPeer) && out.arena_left() >= kArenaForPeer;
 }
 
+// Cookie replies to one source, one after another, leave as a train: a flood from there then costs
+// one send for many of them. They are of one length.
+bool joins_train(const OutBatch& out, const Endpoint& to, std::size_t len) {
+  if (out.udp().empty()) return false;
+  const UdpSend& last = out.udp().back();
+  return last.peer == nullptr && last.to == to && last.segment_len == len &&
+         last.num_slices < kMaxTrainSegments &&
+         last.first_slice + last.num_slices == out.num_slices();
+}
+
 void bring_forward(std::optional<Instant>& deadline, Instant at) {
   if (!deadline || at < *deadline) deadline = at;
 }
@@ -528,7 +538,13 @@ bool Handshaker::send_message(Peer* peer, const Endpoint& to, std::span<const st
     return false;
   }
   std::memcpy(copy, message.data(), message.size());
+  counters_->sent_datagrams.add(1);
   const auto len = static_cast<std::uint32_t>(message.size());
+  if (peer == nullptr && joins_train(out, to, len)) {
+    out.add_slice(copy, len);
+    out.join_last_udp();
+    return true;
+  }
   UdpSend send{.to = to,
                .first_slice = out.num_slices(),
                .num_slices = 1,
@@ -538,7 +554,6 @@ bool Handshaker::send_message(Peer* peer, const Endpoint& to, std::span<const st
                .peer = peer};
   out.add_slice(copy, len);
   out.add_udp(send);
-  counters_->sent_datagrams.add(1);
   if (peer != nullptr) peer->tx_bytes.fetch_add(len, std::memory_order_relaxed);
   return true;
 }

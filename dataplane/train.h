@@ -127,6 +127,16 @@ class OutBatch {
   void add_udp(const UdpSend& send) { udp_.push_back(send); }
   void add_tun(const TunWrite& write) { tun_.push_back(write); }
 
+  // Appends the last slice to the last send, as its next segment. Both are there and belong
+  // together, and the slice is as long as a segment.
+  void join_last_udp() {
+    UdpSend& last = udp_.back();
+    assert(last.first_slice + last.num_slices + 1 == slices_.size());
+    assert(slices_.back().iov_len == last.segment_len);
+    ++last.num_slices;
+    last.len += last.segment_len;
+  }
+
   std::span<const UdpSend> udp() const { return udp_; }
   std::span<const TunWrite> tun() const { return tun_; }
   std::span<iovec> slices(std::uint32_t first, std::uint32_t num) {

@@ -215,6 +215,37 @@ TEST(UnderLoad, AnInnocentPeerGetsInWithItsCookie) {
   EXPECT_EQ(pair.b.device().counters().cookie_replies_sent, 1U);
 }
 
+TEST(UnderLoad, CookieRepliesToOneSourceLeaveAsTrains) {
+  Pair pair;
+  const Identity a(make_private_key(1));
+  SeededRandom random(3);
+  CookieMaker maker(pair.b.public_key());
+  overload(pair, kUnderLoadQueueLen);
+  pair.b.run_handshakes();
+  std::size_t num_sends = 0;
+  pair.b.send_result = [&](const UdpSend&) {
+    ++num_sends;
+    return UdpOutcome{};
+  };
+  const auto arrive = [&](const Endpoint& from) {
+    pair.b.receive({initiation_for(pair.b, a, random, 7, 1000, maker, pair.now()), from, 0});
+  };
+  for (std::size_t i = 0; i < kMaxTrainSegments + 1; ++i) arrive(pair.at_a);
+  arrive(endpoint("203.0.113.9", 9));
+  arrive(pair.at_a);
+  pair.b.run_handshakes();
+  EXPECT_EQ(num_sends, 4U) << "a full train, the one beyond it, the other source, the first again";
+  ASSERT_EQ(pair.b.sent.size(), kMaxTrainSegments + 3);
+  EXPECT_EQ(pair.b.device().counters().cookie_replies_sent, kMaxTrainSegments + 3);
+  for (const Datagram& reply : pair.b.sent) {
+    EXPECT_EQ(classify_message(reply.bytes), MessageType::kCookieReply);
+  }
+  // Each answers its own initiation: the last one opens with the last mac1.
+  CookieReplyMessage last;
+  std::memcpy(&last, pair.b.sent.back().bytes.data(), sizeof last);
+  EXPECT_TRUE(maker.consume_reply(last, pair.now().boot));
+}
+
 TEST(UnderLoad, ACookieReplyDoesNotMoveTheEndpoint) {
   Pair pair;
   overload(pair, 1000);
