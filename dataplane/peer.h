@@ -35,16 +35,18 @@ class EndpointSlot {
   void roam(const Endpoint& from) {
     const std::lock_guard lock(mutex_);
     if (known() && endpoint_ == from) return;
-    endpoint_ = from;
-    known_.store(true, std::memory_order_relaxed);
+    take(from);
   }
   // Configured: an unchanged remote keeps its sticky source.
   void configure(const Endpoint& to) {
     const std::lock_guard lock(mutex_);
     if (known() && endpoint_.same_remote(to)) return;
-    endpoint_ = to;
-    known_.store(true, std::memory_order_relaxed);
+    take(to);
   }
+  // The path to this remote takes no segmentation offload; true: nobody had said so. Forgotten
+  // when the peer moves.
+  bool refuse_gso() { return !gso_refused_.exchange(true, std::memory_order_relaxed); }
+  bool gso_refused() const { return gso_refused_.load(std::memory_order_relaxed); }
   void forget_source() {
     const std::lock_guard lock(mutex_);
     endpoint_.forget_source();
@@ -55,8 +57,15 @@ class EndpointSlot {
   }
 
  private:
+  void take(const Endpoint& endpoint) {
+    if (!endpoint_.same_remote(endpoint)) gso_refused_.store(false, std::memory_order_relaxed);
+    endpoint_ = endpoint;
+    known_.store(true, std::memory_order_relaxed);
+  }
+
   mutable std::mutex mutex_;
   std::atomic<bool> known_{false};
+  std::atomic<bool> gso_refused_{false};
   Endpoint endpoint_;
 };
 
@@ -119,7 +128,6 @@ class Peer {
   std::atomic<std::uint64_t> tx_bytes{0};
   DropCounters drops;
   std::atomic<std::uint16_t> persistent_keepalive{0};  // seconds
-  std::atomic<bool> gso_refused{false};
   // A handshake is under way: no need to ask for another.
   std::atomic<bool> handshake_pending{false};
 

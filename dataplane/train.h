@@ -78,6 +78,7 @@ struct UdpOutcome {
   bool gso_refused = false;     // EIO, EINVAL or EMSGSIZE with GSO: it was sent again as singles
   bool source_refused = false;  // the sticky source no longer works: it was sent again without
   int error = 0;                // errno of the last attempt; 0: sent after all
+  std::uint32_t num_sent = 0;   // with an error: datagrams that had left one by one before it
 };
 
 // TunWrite is one packet or coalesced super-packet for TUN.

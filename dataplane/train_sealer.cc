@@ -145,7 +145,7 @@ void TrainSealer::seal_and_send(Peer& peer, const Keypair& keypair, std::uint64_
 
 void TrainSealer::add_trains(Peer& peer, const Endpoint& to, std::span<const SealItem> items,
                              OutBatch& out) {
-  const bool gso_refused = peer.gso_refused.load(std::memory_order_relaxed);
+  const bool gso_refused = peer.endpoint.gso_refused();
   std::size_t i = 0;
   while (i < items.size()) {
     assert(items[i].datagram_len() <= kMaxUdpPayload);
@@ -202,13 +202,14 @@ void note_udp_outcome(DeviceState& state, TrainSealer& sealer, const UdpSend& se
   if (outcome.error != 0) {
     const std::uint32_t segment_len = send.segment_len == 0 ? 1 : send.segment_len;
     const std::uint32_t num = (send.len + segment_len - 1) / segment_len;
-    (send.peer == nullptr ? state.drops : send.peer->drops).add(DropReason::kSendFailed, num);
+    (send.peer == nullptr ? state.drops : send.peer->drops)
+        .add(DropReason::kSendFailed, num - outcome.num_sent);
   }
   if (send.peer == nullptr) return;
   if (outcome.source_refused) send.peer->endpoint.forget_source();
   if (outcome.gso_refused) {
     state.gso_refusals.fetch_add(1, std::memory_order_relaxed);
-    if (!send.peer->gso_refused.exchange(true)) sealer.ask_attention(*send.peer, kGsoRefused);
+    if (send.peer->endpoint.refuse_gso()) sealer.ask_attention(*send.peer, kGsoRefused);
   }
 }
 

@@ -136,6 +136,7 @@ void UdpSender::send_family(OutBatch& out, SendObserver& observer, IpFamily fami
     const Form form = first_form(socket, send);
     if (is_train(send) && !form.gso) {
       flush(out, observer, socket);  // what comes first goes first
+      num_sent_ = 0;
       const int error = attempt(out, socket, send, form);
       if (error != 0) recover(out, observer, socket, send, form, error);
       continue;
@@ -166,6 +167,7 @@ void UdpSender::flush(OutBatch& out, SendObserver& observer, const Socket& socke
     const int error = errno;
     if (error == EINTR) continue;
     if (is_full(error) && wait_for_room(socket, error)) continue;
+    num_sent_ = 0;
     recover(out, observer, socket, *queue.sends[i], queue.forms[i], error);
     ++i;
   }
@@ -192,6 +194,7 @@ void UdpSender::recover(OutBatch& out, SendObserver& observer, const Socket& soc
     outcome.gso_refused = outcome.source_refused = outcome.error == 0;
   }
   if (is_full(outcome.error)) outcome.error = EAGAIN;
+  if (outcome.error != 0) outcome.num_sent = num_sent_;
   observer.udp_outcome(send, outcome);
 }
 
@@ -230,11 +233,11 @@ int UdpSender::send_singles(OutBatch& out, const Socket& socket, const UdpSend& 
     fill_header(singles.headers[i].msg_hdr, singles.names[0], name_len, singles.controls[0],
                 std::span(single_slices_).subspan(first, num_slices));
   }
-  for (std::size_t i = 0; i < num;) {
-    const int sent = sendmmsg(socket.fd, &singles.headers[i], static_cast<unsigned>(num - i),
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (num_sent_ < num) {
+    const int sent = sendmmsg(socket.fd, &singles.headers[num_sent_],
+                              static_cast<unsigned>(num - num_sent_), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
-      i += static_cast<std::size_t>(sent);
+      num_sent_ += static_cast<std::uint32_t>(sent);
       continue;
     }
     const int error = errno;

@@ -61,6 +61,7 @@ class UdpSender {
   std::unique_ptr<Messages> queue_;    // whole trains and lone datagrams
   std::unique_ptr<Messages> singles_;  // the datagrams of one train
   std::vector<iovec> single_slices_;
+  std::uint32_t num_sent_ = 0;  // datagrams of the present train that have left one by one
 };
 
 }  // namespace hawser

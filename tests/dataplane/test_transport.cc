@@ -242,7 +242,7 @@ TEST(Outcomes, ARefusedGsoMakesThatPeerSingleAndIsCountedOnce) {
       .source = address("10.0.0.1"), .destination = address("10.0.0.2"), .payload_len = 100};
   const SuperPacket two = make_super_packet(std::vector{one, one});
   pair.a.send_tun(two.bytes, two.offload);
-  EXPECT_TRUE(pair.b_at_a().gso_refused.load());
+  EXPECT_TRUE(pair.b_at_a().endpoint.gso_refused());
   EXPECT_EQ(pair.a.device().counters().gso_refusals, 1U);
   pair.deliver();
   bool flagged = false;
@@ -260,6 +260,22 @@ TEST(Outcomes, ARefusedGsoMakesThatPeerSingleAndIsCountedOnce) {
   EXPECT_EQ(said, 1);
 }
 
+TEST(Outcomes, ARefusedGsoIsForgottenWhenThePeerMoves) {
+  Pair pair;
+  pair.connect();
+  pair.b_at_a().endpoint.refuse_gso();
+  const auto hear_from = [&](const Endpoint& place) {
+    pair.b.send(pair.from_b(7));
+    for (const Datagram& datagram : std::exchange(pair.b.sent, {})) {
+      pair.a.receive({datagram.bytes, place, 0});
+    }
+  };
+  hear_from(pair.at_b);
+  EXPECT_TRUE(pair.b_at_a().endpoint.gso_refused());
+  hear_from(endpoint("192.0.2.99", 9));
+  EXPECT_FALSE(pair.b_at_a().endpoint.gso_refused());
+}
+
 // The handshake thread sends staged packets itself; what it learns from that may not keep a
 // worker's next request from waking it.
 TEST(Outcomes, ARefusalOnTheHandshakeThreadWakesIt) {
@@ -273,7 +289,7 @@ TEST(Outcomes, ARefusalOnTheHandshakeThreadWakesIt) {
   pair.b.run_handshakes();
   Pair::carry(pair.b, pair.a, pair.at_b);
   pair.a.run_handshakes();  // sends both as one train
-  EXPECT_TRUE(pair.b_at_a().gso_refused.load());
+  EXPECT_TRUE(pair.b_at_a().endpoint.gso_refused());
   EXPECT_TRUE(pair.a.woken());
 }
 
@@ -315,6 +331,14 @@ TEST(Outcomes, FailedSendsAreCountedBySegment) {
   pair.a.send_result = [](const UdpSend&) { return UdpOutcome{.error = ENETUNREACH}; };
   pair.a.send({pair.from_a(2), pair.from_a(3), pair.from_a(4, 20)});
   EXPECT_EQ(total_drops(pair.a.device(), DropReason::kSendFailed), 3U);
+}
+
+TEST(Outcomes, WhatHadLeftBeforeASendFailedIsNotCountedAsDropped) {
+  Pair pair;
+  pair.connect();
+  pair.a.send_result = [](const UdpSend&) { return UdpOutcome{.error = ENOBUFS, .num_sent = 2}; };
+  pair.a.send({pair.from_a(2), pair.from_a(3), pair.from_a(4)});
+  EXPECT_EQ(total_drops(pair.a.device(), DropReason::kSendFailed), 1U);
 }
 
 TEST(Outcomes, FailedTunWritesAreCountedBySegment) {
