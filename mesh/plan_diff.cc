@@ -76,18 +76,22 @@ void diff_peers(PlanDiff& diff, const HostPlan& before, const HostPlan& after) {
   }
 }
 
-// Indices mean something in their own plan only.
+// Of the prefixes that both have; the others come and go with allowed IPs. Indices mean something
+// in their own plan only.
 template <class Rule>
 bool same_rules(const std::vector<Rule>& a, const HostPlan& plan_a, const std::vector<Rule>& b,
                 const HostPlan& plan_b, Prefix Rule::*prefix) {
-  const auto same_peers = [&](const Rule& x, const Rule& y) {
-    return x.*prefix == y.*prefix &&
-           std::equal(x.peers.begin(), x.peers.end(), y.peers.begin(), y.peers.end(),
+  std::map<Prefix, const Rule*> before;
+  for (const Rule& rule : a) before[rule.*prefix] = &rule;
+  return std::all_of(b.begin(), b.end(), [&](const Rule& now) {
+    const auto old = before.find(now.*prefix);
+    if (old == before.end()) return true;
+    const auto& peers = old->second->peers;
+    return std::equal(peers.begin(), peers.end(), now.peers.begin(), now.peers.end(),
                       [&](std::uint32_t i, std::uint32_t j) {
                         return plan_a.peers[i].public_key == plan_b.peers[j].public_key;
                       });
-  };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_peers);
+  });
 }
 
 void diff_settings(PlanDiff& diff, const HostPlan& before, const HostPlan& after) {

@@ -29,7 +29,7 @@ struct PlanDiff {
   std::vector<Prefix> routes_removed;
   std::vector<PlanHostName> hosts_added;
   std::vector<PlanHostName> hosts_removed;  // a host with a new address is in both
-  bool failover_changed = false;            // routes' order or accept rules, seen by public keys
+  bool failover_changed = false;            // of prefixes that stay: routes' order, accept rules
   // The rest of the interface, in words: "mtu 1420 → 1400". What a reload cannot change while it
   // runs (its name, the host's key) is the caller's to refuse.
   std::vector<std::string> settings;

@@ -41,6 +41,7 @@ TEST(PlanDiff, AddedAndRemovedPeersLeaveTheOthersAlone) {
   EXPECT_THAT(diff.hosts_removed, SizeIs(1));
   EXPECT_THAT(diff.addresses_added, SizeIs(0));
   EXPECT_THAT(diff.routes_added, SizeIs(0));
+  EXPECT_FALSE(diff.failover_changed) << "who is new has ways of its own";
 }
 
 TEST(PlanDiff, NewControllerBringsAnAddressARouteAndFallbacks) {
@@ -70,7 +71,7 @@ TEST(PlanDiff, ChangedPeerKeepsItsSessionAndSaysWhatChanges) {
   EXPECT_THAT(at_peer.peers_added, SizeIs(0));
   EXPECT_EQ(plan_diff_to_string(at_peer),
             "~ peer controller1: endpoint 192.0.2.1:51820 → 192.0.2.9:51820; allowed IPs "
-            "+192.168.7.0/24\n+ route 192.168.7.0/24\n~ failover order\n");
+            "+192.168.7.0/24\n+ route 192.168.7.0/24\n");
 }
 
 TEST(PlanDiff, RenamedPeerIsTheSamePeerWithOtherAddresses) {
