@@ -151,9 +151,12 @@ void RelayLab::relay() {
 }
 
 bool RelayLab::check() {
-  if (out_.udp().size() != trains_per_turn_) return false;
+  // Full trains leave as they came, short ones together.
+  std::size_t len = 0;
+  for (const UdpSend& each : out_.udp()) len += each.len;
+  if (out_.udp().empty() || out_.udp().size() > trains_per_turn_) return false;
+  if (len < trains_per_turn_ * segments_ * (inner_len_ + kTransportOverhead)) return false;
   const UdpSend& send = out_.udp().front();
-  if (send.len < segments_ * (inner_len_ + kTransportOverhead)) return false;
   const iovec& slice = out_.slices(send)[0];
   if (slice.iov_len < send.segment_len) return false;
   const auto* const data = static_cast<const std::uint8_t*>(slice.iov_base);
