@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -40,6 +41,11 @@ class Countdown {
   std::condition_variable done_;
   std::size_t left_;
 };
+
+// The handshake thread gives way to the workers where all processors are busy: a flood of
+// initiations may delay other handshakes, not transport data. A third of a worker's weight still
+// is thousands of handshake messages a second.
+constexpr int kHandshakeNiceness = 5;
 
 // Signals are the control thread's.
 template <class Body>
@@ -132,7 +138,10 @@ Status WorkerPool::make_handshake_loop(const Parts& parts) {
 }
 
 void WorkerPool::start() {
-  handshake_thread_ = start_thread("handshake", [this] { handshake_loop_->run(); });
+  handshake_thread_ = start_thread("handshake", [this] {
+    [[maybe_unused]] const int niceness = ::nice(kHandshakeNiceness);  // of this thread alone
+    handshake_loop_->run();
+  });
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     workers_[i].thread =
         start_thread(fmt::format("worker-{}", i), [this, i] { workers_[i].worker->run(); });
