@@ -56,6 +56,14 @@ Result<LoadedPlan> load_network_plan(const DaemonOptions& options) {
   if (!loaded) return loaded;
   PlanInterface& interface = loaded->plan.interface;
   if (network.mtu) interface.mtu = *network.mtu;
+  const bool has_v6 =
+      std::any_of(interface.addresses.begin(), interface.addresses.end(),
+                  [](const InterfaceAddress& own) { return own.address.family == IpFamily::kV6; });
+  if (has_v6 && interface.mtu < kMinMtuV6) {
+    return Error{fmt::format("--mtu {}: the network's IPv6 addresses need {} at least",
+                             interface.mtu, kMinMtuV6),
+                 EINVAL};
+  }
   if (network.listen_port) interface.listen_port = *network.listen_port;
   return loaded;
 }

@@ -27,6 +27,9 @@ std::string_view host_role_section(HostRole role);
 // A host holds an address in each controller's subnet and lists them all behind every prefix; no
 // network is known with more than a handful.
 inline constexpr std::size_t kMaxControllers = 32;
+// IPv6 does not run below 1,280 (RFC 8200 §5); IPv4 hosts need not take more than 576 at once.
+inline constexpr std::uint32_t kMinMtuV6 = 1280;
+inline constexpr std::uint32_t kMinMtuV4 = 576;
 inline constexpr std::uint32_t kDefaultNetworkMtu = 1420;
 inline constexpr std::uint16_t kDefaultNetworkPort = 51820;
 inline constexpr std::uint16_t kDefaultPersistentKeepalive = 25;  // seconds

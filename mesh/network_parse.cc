@@ -19,9 +19,6 @@ using mesh_internal::DocumentNode;
 using mesh_internal::LinedString;
 using mesh_internal::TableReader;
 
-// IPv6 does not run below 1,280 (RFC 8200 §5); IPv4 hosts need not take more than 576 at once.
-constexpr std::uint32_t kMinMtuV6 = 1280;
-constexpr std::uint32_t kMinMtuV4 = 576;
 constexpr std::uint32_t kMaxMtu = 65535;
 constexpr unsigned kMaxNodeIdPrefixLen = 30;
 constexpr std::size_t kMaxNetworkNameLen = kMaxDomainNameLen;

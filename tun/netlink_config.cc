@@ -101,6 +101,7 @@ Status change_route(std::uint16_t type, std::uint16_t flags, std::uint32_t ifind
   request.put(body);
   request.put(RTA_DST, prefix.address());
   request.put(RTA_OIF, ifindex);
+  request.put(RTA_PRIORITY, kRouteMetric);
   return request.send();
 }
 
@@ -164,7 +165,12 @@ Status add_route(const std::string& interface, const Prefix& prefix) {
   const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, *index, prefix);
   if (sent.ok()) return {};
   if (sent.error().code == EEXIST && has_route(*index, prefix)) return {};
-  return refused("cannot add route " + prefix.to_string() + " over " + interface, sent.error());
+  Error error =
+      refused("cannot add route " + prefix.to_string() + " over " + interface, sent.error());
+  if (error.code == EEXIST) {
+    error.message += "; it leads elsewhere already, see: ip route show " + prefix.to_string();
+  }
+  return error;
 }
 
 Status remove_route(const std::string& interface, const Prefix& prefix) {

@@ -15,6 +15,10 @@ namespace hawser {
 // this one, an 'H', is neither in that header nor in iproute2's rt_protos.
 inline constexpr std::uint8_t kRouteProtocol = 72;
 
+// IPv6's usual metric, for both families. A host that is itself in a network which the tunnel leads
+// to keeps its own way there: the kernel's and the network managers' routes have less.
+inline constexpr std::uint32_t kRouteMetric = 1024;
+
 Status set_link_up(const std::string& interface);
 Status set_link_mtu(const std::string& interface, std::uint32_t mtu);
 
@@ -23,8 +27,8 @@ Status add_address(const std::string& interface, const IpAddress& address, unsig
 // An address that is not there is no error.
 Status remove_address(const std::string& interface, const IpAddress& address, unsigned length);
 
-// In the main table, with the family's usual metric. The same route over the same interface is no
-// error; another route for the prefix is (EEXIST).
+// In the main table. The same route over the same interface is no error; another route for the
+// prefix with the same metric is (EEXIST).
 Status add_route(const std::string& interface, const Prefix& prefix);
 // Only one that add_route() made; that there is none is no error.
 Status remove_route(const std::string& interface, const Prefix& prefix);

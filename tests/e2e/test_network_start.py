@@ -294,6 +294,10 @@ def test_a_port_in_use_names_its_holder(network, alone):
     echo.kill()
 
 
+def test_an_mtu_that_ipv6_does_not_have_is_refused(network, alone):
+    start_fails(alone, "--mtu 1000", "1280", instead=("--mtu=1000",))
+
+
 def test_a_hosts_file_that_cannot_be_written_fails_the_start(network, alone):
     nowhere = alone.dir / "nowhere" / "hosts"
     start_fails(alone, nowhere, instead=(f"--hosts-file={nowhere}",))

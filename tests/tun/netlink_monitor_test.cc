@@ -360,7 +360,14 @@ TEST(NetlinkConfigTest, AddressAndRouteAreAddedOnceAndConflictsAreErrors) {
     EXPECT_TRUE(run("ip route get 10.5.1.1 | grep -q 'dev wg0'"));
     EXPECT_TRUE(run("ip -6 route get fd05::9 | grep -q 'dev wg0'"));
     ASSERT_TRUE(run("ip route add 10.6.0.0/16 dev eth0"));
-    EXPECT_EQ(add_route("wg0", *Prefix::parse("10.6.0.0/16")).error().code, EEXIST);
+    EXPECT_TRUE(add_route("wg0", *Prefix::parse("10.6.0.0/16")).ok());
+    EXPECT_TRUE(run("ip route get 10.6.1.1 | grep -q 'dev eth0'")) << "the host's own goes before";
+    EXPECT_TRUE(remove_route("wg0", *Prefix::parse("10.6.0.0/16")).ok());
+    EXPECT_TRUE(run("ip route show 10.6.0.0/16 | grep -q 'dev eth0'")) << "ours alone was removed";
+    ASSERT_TRUE(run("ip route add 10.7.0.0/16 dev eth0 metric 1024"));
+    const Status taken = add_route("wg0", *Prefix::parse("10.7.0.0/16"));
+    EXPECT_EQ(taken.error().code, EEXIST);
+    EXPECT_NE(taken.error().message.find("ip route show 10.7.0.0/16"), std::string::npos);
     EXPECT_EQ(set_link_up("none").error().code, ENODEV);
     EXPECT_FALSE(add_address("none", *IpAddress::parse("10.0.0.1"), 24).ok());
   });
