@@ -181,7 +181,8 @@ void load_device_again(benchmark::State& state) {
 BENCHMARK(load_device_again)->Name("scale_load_again")->Unit(benchmark::kMillisecond);
 
 // A session comes and the oldest one goes, as with each handshake of many peers. "max" is the time
-// in which the table is made anew; processor time, for a busy machine would hide it.
+// in which the table is made anew, which nobody but the handshake thread waits for; processor time,
+// for a busy machine would hide it.
 void replace_sessions(benchmark::State& state) {
   constexpr std::size_t kNumSessions = 2 * kNumPeers;
   QuiescentDomain domain;

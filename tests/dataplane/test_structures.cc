@@ -140,6 +140,13 @@ TEST(SessionTable, WhatIsErasedWhileTheTableIsMadeAnewStaysErased) {
 
 // --- a peer's three keypairs ---
 
+// What bench/scale measures over 10,000 peers, without them: the rest is for the tables and what
+// the allocator adds.
+TEST(Peer, AnIdleOneWithTwoSessionsTakesLessThanFourKibibytes) {
+  constexpr std::size_t kTables = 512;
+  EXPECT_LE(sizeof(Peer) + 2 * sizeof(Keypair) + kTables, 4096U);
+}
+
 TEST(Sessions, TheInitiatorsOldCurrentBecomesPrevious) {
   Sessions sessions;
   const auto first = make_keypair(1);
