@@ -124,6 +124,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
                             [self = shared_from_this()](ErrorCode error, std::size_t len) {
                               if (self->closed_) return;
                               if (error) return self->finish_reading();
+                              self->received_ = len;
                               self->pending_ = {self->buffer_.data(), len};
                               self->proceed();
                             });
@@ -174,8 +175,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     context_.forget(this);
   }
 
+  // Only what was written to: the whole of it costs more than a small change does.
   void wipe_buffer() {
-    wipe({reinterpret_cast<std::uint8_t*>(buffer_.data()), buffer_.size()});
+    wipe({reinterpret_cast<std::uint8_t*>(buffer_.data()), std::exchange(received_, 0)});
     pending_ = {};
   }
 
@@ -184,7 +186,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Context& context_;
   UapiParser parser_;
   std::array<char, kReadLen> buffer_{};
-  std::string_view pending_;  // the unparsed rest of buffer_
+  std::size_t received_ = 0;  // bytes of buffer_ that were written to and not wiped
+  std::string_view pending_;  // the unparsed rest of them
   ReplyText reply_;
   std::size_t written_ = 0;
   std::chrono::steady_clock::time_point last_progress_ = std::chrono::steady_clock::now();
