@@ -157,9 +157,10 @@ TEST(InterfaceSetupInTheKernel, TakesAwayWhatItAddedAndNothingElse) {
       EXPECT_FALSE(test::run("ip route show | grep -q 192.168.7.0/24"));
       EXPECT_FALSE(test::run("ip -6 route show | grep -q fd05::/64"));
 
-      // Somebody else's route for the prefix refuses all of it.
-      ASSERT_TRUE(test::run("ip route add 10.9.0.0/16 dev lo"));
+      // Somebody else's route for the prefix, with our metric, refuses all of it.
+      ASSERT_TRUE(test::run("ip route add 10.9.0.0/16 dev lo metric 1024"));
       const Status refused = setup.extend(settings({"10.3.0.1/24"}, {"10.9.0.0/16"}, 1300));
+      ASSERT_FALSE(refused.ok());
       EXPECT_EQ(refused.error().code, EEXIST);
       EXPECT_FALSE(test::run("ip addr show wg0 | grep -q 10.3.0.1"));
       EXPECT_TRUE(test::run("ip link show wg0 | grep -q 'mtu 1400'"));

@@ -18,9 +18,9 @@ namespace hawser::testing {
 class VirtualHost {
  public:
   VirtualHost(const HostPlan& plan, std::uint32_t number)
-      : plan_(plan),
-        number_(number),
-        outer(endpoint(("192.0.2." + std::to_string(number)).c_str(), 51820)) {}
+      : outer(endpoint(("192.0.2." + std::to_string(number)).c_str(), 51820)),
+        plan_(plan),
+        number_(number) {}
 
   bool is_up() const { return node_ != nullptr; }
   const HostPlan& plan() const { return plan_; }
@@ -62,6 +62,7 @@ class VirtualHost {
     }
   }
 
+  const Endpoint outer;
   std::map<std::uint16_t, int> answers;
 
  private:
@@ -85,9 +86,6 @@ class VirtualHost {
   std::uint64_t starts_ = 0;
   MemoryTimestampStore store_;
   std::unique_ptr<Node> node_;
-
- public:
-  const Endpoint outer;
 };
 
 class VirtualNetwork {
