@@ -30,18 +30,18 @@ struct CliArguments {
   std::string interface;    // empty: the only one there is; status: all
   std::string control_dir;  // where the control sockets are
 
-  std::string key_file;    // keygen
-  bool preshared = false;  // the same
+  std::string key_file;  // keygen
 
   // check, plan; probe: where names come from
   std::string network_file;
   std::string host;
   std::string private_key_file;
-  bool json = false;  // plan, status
-  bool wg_quick = false;
-  std::string diff_file;  // plan --diff; empty: no
+  std::string diff_file;   // plan --diff; empty: no
+  bool wg_quick = false;   // plan
+  bool json = false;       // plan, status
+  bool watch = false;      // status
+  bool preshared = false;  // keygen
 
-  bool watch = false;                            // status
   Duration refresh{};                            // status --watch, top
   std::optional<std::uint32_t> confirm_seconds;  // reload --confirm
 

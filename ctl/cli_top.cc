@@ -120,7 +120,8 @@ std::vector<std::string> head_lines(const InterfaceStatus& status, const RateMet
     if (!text.empty()) text += ", ";
     text += route.destination;
   }
-  for (const auto& [via, routes] : carried) lines.push_back(via + " carries " + routes);
+  for (const auto& [via, routes] : carried)
+    lines.push_back(fmt::format("{} carries {}", via, routes));
   return lines;
 }
 

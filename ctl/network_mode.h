@@ -45,7 +45,7 @@ class NetworkMode : public ControlTarget {
 
   // `running`: the plan whose peers the device has got already (ctl/plan_change.h).
   NetworkMode(Parts parts, LoadedPlan running);
-  ~NetworkMode() override;
+  ~NetworkMode() override;  // NOLINT(bugprone-exception-escape): see there
   NetworkMode(const NetworkMode&) = delete;
   NetworkMode& operator=(const NetworkMode&) = delete;
 
