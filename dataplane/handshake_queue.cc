@@ -5,16 +5,16 @@
 
 namespace hawser {
 
-bool HandshakeQueue::push(std::span<const std::uint8_t> message, const Endpoint& from) {
+HandshakeQueue::Pushed HandshakeQueue::push(std::span<const std::uint8_t> message,
+                                            const Endpoint& from) {
   assert(message.size() <= kMaxHandshakeMessageLen);
   const std::lock_guard lock(mutex_);
-  if (num_ == kHandshakeQueueLen) return false;
+  if (num_ == kHandshakeQueueLen) return Pushed::kFull;
   QueuedHandshake& slot = ring_[(head_ + num_) % kHandshakeQueueLen];
   std::memcpy(slot.bytes.data(), message.data(), message.size());
   slot.len = static_cast<std::uint32_t>(message.size());
   slot.from = from;
-  ++num_;
-  return true;
+  return num_++ == 0 ? Pushed::kFirst : Pushed::kBehind;
 }
 
 bool HandshakeQueue::pop(QueuedHandshake& out) {

@@ -25,8 +25,12 @@ class HandshakeQueue {
  public:
   HandshakeQueue() : ring_(std::make_unique<QueuedHandshake[]>(kHandshakeQueueLen)) {}
 
-  // False: full.
-  [[nodiscard]] bool push(std::span<const std::uint8_t> message, const Endpoint& from);
+  enum class Pushed : std::uint8_t {
+    kFull,    // not taken
+    kFirst,   // the reader may be asleep
+    kBehind,  // behind others: the reader does not sleep before it has seen them all
+  };
+  [[nodiscard]] Pushed push(std::span<const std::uint8_t> message, const Endpoint& from);
   // False: empty.
   [[nodiscard]] bool pop(QueuedHandshake& out);
   std::size_t size() const;

@@ -67,10 +67,16 @@ void Receiver::add_to_run(const ReceivedTrain& train, std::span<std::uint8_t> da
 }
 
 void Receiver::take_handshake(std::span<const std::uint8_t> message, const Endpoint& from) {
-  if (!state_.handshake_queue.push(message, from)) {
-    state_.drops.add(DropReason::kHandshakeQueueFull);
+  switch (state_.handshake_queue.push(message, from)) {
+    case HandshakeQueue::Pushed::kFull:
+      state_.drops.add(DropReason::kHandshakeQueueFull);
+      return;
+    case HandshakeQueue::Pushed::kFirst:
+      sealer_.request_wake();
+      return;
+    case HandshakeQueue::Pushed::kBehind:
+      return;  // a wake for each of a flood would cost the workers more than the messages do
   }
-  sealer_.request_wake();
 }
 
 void Receiver::open_run(const Now& now, OutBatch& out) {
