@@ -17,6 +17,8 @@ namespace {
 
 // Often enough for scripts, seldom enough for a controller with thousands of peers.
 constexpr Duration kPoll = std::chrono::milliseconds(200);
+// A screenful: a controller may wait for thousands.
+constexpr std::size_t kMaxShown = 20;
 constexpr std::string_view kRefused = "handshake-refused";
 
 std::string ago(std::int64_t then, std::int64_t now) {
@@ -188,7 +190,12 @@ CliOutput wait_until_ready(const CliArguments& arguments, const WaitPorts& ports
     if (now >= deadline) {
       CliOutput output = CliOutput::failure(
           fmt::format("gave up after {}; missing:", format_span(arguments.timeout)));
-      for (const std::string& line : missing) output.err += "  " + line + "\n";
+      for (std::size_t i = 0; i < std::min(missing.size(), kMaxShown); ++i) {
+        output.err += "  " + missing[i] + "\n";
+      }
+      if (missing.size() > kMaxShown) {
+        output.err += fmt::format("  and {} more\n", missing.size() - kMaxShown);
+      }
       return output;
     }
     ports.sleep(std::min(kPoll, deadline - now));

@@ -210,6 +210,18 @@ TEST(Wait, GivesUpAtTheTimeoutAndSaysWhy) {
   EXPECT_THAT(wait_until_ready(handshake(), world.ports()).err, HasSubstr("listens in /x"));
 }
 
+TEST(Wait, OfVeryManyItNamesAScreenful) {
+  World world;
+  world.daemon = [](int) -> Result<InterfaceStatus> {
+    InterfaceStatus read = status();
+    read.peers.resize(1000, read.peers[0]);
+    return read;
+  };
+  const CliOutput output = wait_until_ready(handshake(), world.ports());
+  EXPECT_THAT(output.err, HasSubstr("  and 979 more\n"));
+  EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 22);
+}
+
 // Right after a controller died: its keys are good for a while still.
 TEST(Wait, ASessionWithADeadControllerIsNotEnough) {
   World world;
