@@ -29,6 +29,13 @@ namespace {
 
 // Twice a batch: what one wait delivers, and as much again for what comes while it is worked on.
 constexpr std::size_t kReceiveSlots = 2 * kMaxTrainsPerBatch;
+// The kernel fills the slots that it was given in turn. It gets only as many as hold about this
+// much, the last used first, so that what a train is received into, opened and sealed in stays in a
+// core's second-level cache: with all slots in turn, whole trains cost 7 % more.
+constexpr std::size_t kHotLen = 512 * 1024;
+constexpr std::size_t kMinOfferedSlots = 8;
+// The average length of what is received follows with this weight of the newest.
+constexpr std::size_t kAverageOver = 16;
 // TUN writes in one submission.
 constexpr std::size_t kWritesPerSubmission = 64;
 constexpr std::size_t kWriteSlices = 4 * kMaxSlicesPerWrite;
@@ -89,6 +96,7 @@ class IoUringEngine final : public KernelEngine {
 
   void enable();
   void recycle();
+  std::size_t wanted_slots() const;
   void arm();
   void arm_poll(bool& armed, int fd, Request request);
   void reap();
@@ -125,6 +133,10 @@ class IoUringEngine final : public KernelEngine {
   std::size_t num_pending_ = 0;
   std::array<std::uint16_t, kReceiveSlots> lent_{};  // slots of the current batch
   std::size_t num_lent_ = 0;
+  std::array<std::uint16_t, kReceiveSlots> free_{};  // a stack
+  std::size_t num_free_ = 0;
+  std::size_t num_offered_ = 0;  // in the kernel's hands
+  std::size_t average_len_ = 0;  // of what is received
 
   // The TUN writes of one submission.
   std::array<TunQueue::Prepared, kWritesPerSubmission> writes_{};
@@ -148,7 +160,10 @@ Status IoUringEngine::open() {
   if (!udp_buffers_.allocate(kReceiveSlots) || !tun_buffers_.allocate(kMaxTunPacketsPerBatch)) {
     return errno_error("memory for receive buffers", errno);
   }
-  return ring_.provide_buffers(udp_buffers_);
+  for (; num_free_ < kReceiveSlots; ++num_free_) {
+    free_[num_free_] = static_cast<std::uint16_t>(kReceiveSlots - 1 - num_free_);
+  }
+  return ring_.register_buffers(udp_buffers_);
 }
 
 IoUringEngine::~IoUringEngine() {
@@ -177,9 +192,18 @@ void IoUringEngine::enable() {
 }
 
 void IoUringEngine::recycle() {
-  for (std::size_t i = 0; i < num_lent_; ++i) ring_.return_buffer(lent_[i]);
-  num_lent_ = 0;
-  if (receive_) ring_.publish_buffers();
+  if (!receive_) return;
+  while (num_lent_ > 0) free_[num_free_++] = lent_[--num_lent_];
+  const std::size_t wanted = wanted_slots();
+  for (; num_free_ > 0 && num_offered_ < wanted; ++num_offered_) {
+    ring_.offer_buffer(free_[--num_free_]);
+  }
+  ring_.publish_buffers();
+}
+
+std::size_t IoUringEngine::wanted_slots() const {
+  return std::clamp(kHotLen / std::max<std::size_t>(1, average_len_), kMinOfferedSlots,
+                    kReceiveSlots);
 }
 
 // Whatever is not armed, for the first time or because the kernel ended it (no buffers left, an
@@ -189,7 +213,7 @@ void IoUringEngine::arm() {
   arm_poll(timer_armed_, timer_.fd(), Request::kTimerPoll);
   if (!receive_) return;
   if (tun_.alive()) arm_poll(tun_armed_, tun_.fd(), Request::kTunPoll);
-  if (num_pending_ == kReceiveSlots) return;  // it would end at once, for want of a buffer
+  if (num_offered_ == 0) return;  // it would end at once, for want of a buffer
   for (std::uint32_t i = 0; i < sockets_.size(); ++i) {
     Socket& socket = sockets_[i];
     if (socket.fd < 0 || socket.armed) continue;
@@ -275,7 +299,10 @@ void IoUringEngine::complete_receive(Socket& socket, const io_uring_cqe& complet
   if ((completion.flags & IORING_CQE_F_BUFFER) == 0) return;  // only an error takes no buffer
   const auto slot = static_cast<std::uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
   const std::uint32_t len = completion.res < 0 ? 0 : static_cast<std::uint32_t>(completion.res);
-  assert(num_pending_ < kReceiveSlots);
+  assert(num_pending_ < kReceiveSlots && num_offered_ > 0);
+  --num_offered_;
+  average_len_ += len / kAverageOver;
+  average_len_ -= average_len_ / kAverageOver;
   pending_[(pending_first_ + num_pending_++) % kReceiveSlots] = {slot, len};
 }
 

@@ -53,7 +53,7 @@ Status Uring::open(unsigned num_submissions, unsigned num_completions) {
   return {};
 }
 
-Status Uring::provide_buffers(const ReceiveBuffers& buffers) {
+Status Uring::register_buffers(const ReceiveBuffers& buffers) {
   const std::size_t num = buffers.num_slots();
   assert((num & (num - 1)) == 0);
   buffer_ring_len_ = num * sizeof(io_uring_buf);
@@ -69,8 +69,6 @@ Status Uring::provide_buffers(const ReceiveBuffers& buffers) {
   const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
   if (error < 0) return errno_error("io_uring buffer ring", -error);
   buffers_ = &buffers;
-  for (std::size_t i = 0; i < num; ++i) return_buffer(static_cast<std::uint16_t>(i));
-  publish_buffers();
   return {};
 }
 
@@ -92,17 +90,17 @@ io_uring_sqe* Uring::next_submission() {
   return submission;
 }
 
-void Uring::return_buffer(std::uint16_t i) {
+void Uring::offer_buffer(std::uint16_t i) {
   io_uring_buf_ring_add(buffer_ring_, buffers_->slot(i),
                         static_cast<unsigned>(ReceiveBuffers::kSlotLen), i,
-                        static_cast<int>(buffers_->num_slots()) - 1, num_returned_);
-  ++num_returned_;
+                        static_cast<int>(buffers_->num_slots()) - 1, num_unpublished_);
+  ++num_unpublished_;
 }
 
 void Uring::publish_buffers() {
-  if (num_returned_ == 0) return;
-  io_uring_buf_ring_advance(buffer_ring_, num_returned_);
-  num_returned_ = 0;
+  if (num_unpublished_ == 0) return;
+  io_uring_buf_ring_advance(buffer_ring_, num_unpublished_);
+  num_unpublished_ = 0;
 }
 
 void prepare_multishot_receive(io_uring_sqe* submission, int socket, msghdr& header) {
@@ -119,7 +117,9 @@ Status probe_io_uring() {
   if (!buffers.allocate(kProbeEntries)) return errno_error("memory for the probe", errno);
   Uring ring;
   if (Status opened = ring.open(kProbeEntries, 2 * kProbeEntries); !opened) return opened;
-  if (Status provided = ring.provide_buffers(buffers); !provided) return provided;
+  if (Status registered = ring.register_buffers(buffers); !registered) return registered;
+  ring.offer_buffer(0);
+  ring.publish_buffers();
   if (Status enabled = ring.enable(); !enabled) return enabled;
 
   // A pair of its own: it needs no interface, no address and no port.

@@ -25,15 +25,15 @@ class Uring {
   Uring& operator=(const Uring&) = delete;
 
   Status open(unsigned num_submissions, unsigned num_completions);
-  // Registers a buffer ring and fills it with all slots of `buffers` (a power of two of them),
-  // which outlive this.
-  Status provide_buffers(const ReceiveBuffers& buffers);
+  // Registers a buffer ring, empty, for the slots of `buffers` (a power of two of them), which
+  // outlive this.
+  Status register_buffers(const ReceiveBuffers& buffers);
   Status enable();
 
   // An empty submission; submits what is queued when the ring is full.
   io_uring_sqe* next_submission();
-  // Gives slot `i` back; the kernel sees it after publish_buffers().
-  void return_buffer(std::uint16_t i);
+  // Gives slot `i` to the kernel, which sees it after publish_buffers().
+  void offer_buffer(std::uint16_t i);
   void publish_buffers();
   io_uring* raw() { return &ring_; }
 
@@ -43,7 +43,7 @@ class Uring {
   const ReceiveBuffers* buffers_ = nullptr;
   io_uring_buf_ring* buffer_ring_ = nullptr;
   std::size_t buffer_ring_len_ = 0;
-  int num_returned_ = 0;
+  int num_unpublished_ = 0;
 };
 
 // Queues a multishot recvmsg that fills ReceiveBuffers' slots. `header` is read when it is
