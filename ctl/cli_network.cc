@@ -9,6 +9,7 @@
 #include "ctl/cli_text.h"
 #include "ctl/key_file.h"
 #include "ctl/network_file.h"
+#include "ctl/reload.h"
 #include "mesh/load.h"
 #include "mesh/plan.h"
 #include "mesh/plan_diff.h"
@@ -118,6 +119,10 @@ CliOutput show_diff(const HostPlan& plan, CliOutput output, const CliArguments& 
   if (!old_plan) return CliOutput::failure(old_plan.error().message);
   output.out = plan_diff_to_string(diff_plans(*old_plan, plan));
   if (!output.out.ends_with('\n')) output.out += '\n';
+  if (const Status possible = check_reload(*old_plan, plan); !possible) {
+    output.err += "hawser: a reload would be refused: " + possible.error().message + "\n";
+    output.exit_code = EXIT_FAILURE;
+  }
   return output;
 }
 

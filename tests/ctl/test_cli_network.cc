@@ -160,6 +160,17 @@ TEST_F(CliNetwork, AFileWithErrorsHasNoPlan) {
   EXPECT_THAT(output.err, HasSubstr("colour"));
 }
 
+TEST_F(CliNetwork, DiffSaysWhatAReloadWouldRefuse) {
+  CliArguments plan = arguments(write("new", network()), "laptop1");
+  std::string renamed = network();
+  renamed.replace(renamed.find("\"vpn\""), 5, "\"vpx\"");
+  plan.diff_file = write("old", renamed);
+  const CliOutput output = show_plan(plan);
+  EXPECT_NE(output.exit_code, 0);
+  EXPECT_THAT(output.err, HasSubstr("vpx → vpn"));
+  EXPECT_THAT(output.err, HasSubstr("restart"));
+}
+
 TEST_F(CliNetwork, DiffSaysWhatAReloadWouldChange) {
   CliArguments plan = arguments(write("new", network("persistent_keepalive = 5\n")), "laptop1");
   plan.diff_file = write("old", network());
