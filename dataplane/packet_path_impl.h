@@ -80,6 +80,7 @@ class Relay {
  private:
   void gather(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
   void flush_mixed(const Now& now, OutBatch& out);
+  std::uint32_t mtu() const;
   void fragment(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out);
 
   DeviceState& state_;

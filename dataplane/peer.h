@@ -43,9 +43,12 @@ class EndpointSlot {
     if (known() && endpoint_.same_remote(to)) return;
     take(to);
   }
-  // The path to this remote takes no segmentation offload; true: nobody had said so. Forgotten
-  // when the peer moves.
-  bool refuse_gso() { return !gso_refused_.exchange(true, std::memory_order_relaxed); }
+  // The path to the remote of `to` takes no segmentation offload; true: that is where the peer is,
+  // and nobody had said so. Forgotten when the peer moves.
+  bool refuse_gso(const Endpoint& to) {
+    const std::lock_guard lock(mutex_);
+    return endpoint_.same_remote(to) && !gso_refused_.exchange(true, std::memory_order_relaxed);
+  }
   bool gso_refused() const { return gso_refused_.load(std::memory_order_relaxed); }
   void forget_source() {
     const std::lock_guard lock(mutex_);

@@ -24,7 +24,7 @@ void Relay::forward(const OpenedPacket& packet, Peer& to, const Now& now, OutBat
                        out);
     return;
   }
-  const bool too_big = packet.header.packet_len > state_.mtu.load(std::memory_order_relaxed);
+  const bool too_big = packet.header.packet_len > mtu();
   if (too_big && packet.header.dont_fragment) {
     from.drops.add(DropReason::kTooBig);
     router_.send_error(packet.packet(), packet.header, IcmpError::kPacketTooBig, &from, now, out);
@@ -45,7 +45,17 @@ void Relay::forward(const OpenedPacket& packet, Peer& to, const Now& now, OutBat
   }
 }
 
+// What goes on in one datagram, whatever the interface's MTU is.
+std::uint32_t Relay::mtu() const {
+  return std::min(state_.mtu.load(std::memory_order_relaxed), kMaxInnerPacketLen);
+}
+
 void Relay::send_own(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out) {
+  // Over IPv6 a datagram may be longer than the longest that we send.
+  if (packet.header.packet_len > kMaxInnerPacketLen) {
+    to.drops.add(DropReason::kTooBig);
+    return;
+  }
   gather(packet, to, now, out);
 }
 
@@ -60,7 +70,7 @@ void Relay::gather(const OpenedPacket& packet, Peer& to, const Now& now, OutBatc
   item.packet_len = packet_len;
   // As much padding as came, within the rule: the datagram never grows, and a train of equal
   // segments stays one.
-  item.plain_len = std::min(packet.plain_len, (packet_len + kMask) & ~kMask);
+  item.plain_len = std::min({packet.plain_len, (packet_len + kMask) & ~kMask, kMaxInnerPacketLen});
   item.outer_traffic_class = outer_traffic_class(packet.header.traffic_class);
   // The sender's padding bytes are not passed on.
   std::memset(item.packet() + packet_len, 0, item.plain_len - packet_len);
@@ -96,7 +106,7 @@ void Relay::flush_mixed(const Now& now, OutBatch& out) {
 // selectively: a packet with options is rare, and each of its fragments carries all of them.
 void Relay::fragment(const OpenedPacket& packet, Peer& to, const Now& now, OutBatch& out) {
   flush(now, out);
-  const std::uint32_t mtu = state_.mtu.load(std::memory_order_relaxed);
+  const std::uint32_t mtu = this->mtu();
   const std::span<const std::uint8_t> whole = packet.packet();
   const std::uint32_t header_len = packet.header.header_len;
   if (mtu < header_len + 8) {

@@ -209,7 +209,7 @@ void note_udp_outcome(DeviceState& state, TrainSealer& sealer, const UdpSend& se
   if (outcome.source_refused) send.peer->endpoint.forget_source();
   if (outcome.gso_refused) {
     state.gso_refusals.fetch_add(1, std::memory_order_relaxed);
-    if (send.peer->endpoint.refuse_gso()) sealer.ask_attention(*send.peer, kGsoRefused);
+    if (send.peer->endpoint.refuse_gso(send.to)) sealer.ask_attention(*send.peer, kGsoRefused);
   }
 }
 

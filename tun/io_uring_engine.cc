@@ -118,6 +118,7 @@ class IoUringEngine final : public KernelEngine {
   ReceiveBuffers udp_buffers_;
   ReceiveBuffers tun_buffers_;
   std::array<Socket, 2> sockets_;  // v4, v6
+  std::uint32_t first_ = 0;        // armed first
   Uring ring_;                     // after all that it points to
 
   bool tun_armed_ = false;
@@ -214,7 +215,9 @@ void IoUringEngine::arm() {
   if (!receive_) return;
   if (tun_.alive()) arm_poll(tun_armed_, tun_.fd(), Request::kTunPoll);
   if (num_offered_ == 0) return;  // it would end at once, for want of a buffer
-  for (std::uint32_t i = 0; i < sockets_.size(); ++i) {
+  // In turn: a flood over one family, which may take all slots, cannot starve the other.
+  first_ ^= 1;
+  for (const std::uint32_t i : {first_, first_ ^ 1}) {
     Socket& socket = sockets_[i];
     if (socket.fd < 0 || socket.armed) continue;
     io_uring_sqe* const submission = ring_.next_submission();
@@ -235,10 +238,10 @@ void IoUringEngine::arm_poll(bool& armed, int fd, Request request) {
 void IoUringEngine::wait(InBatch& in, Duration timeout) {
   in.clear();
   enable();
-  recycle();
   const bool block = timeout > Duration::zero();
   const Instant deadline = block ? deadline_after(boot_now(), timeout) : Instant{};
   while (true) {
+    recycle();  // nothing is lent here: the last batch is done with, and this one is empty
     arm();
     if (block && num_pending_ == 0 && !tun_ready_ && !woken_) {
       timer_.fire_by(deadline);

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/wire.h"
+#include "dataplane/train_sealer.h"
 #include "routing/checksum.h"
 #include "routing/ip_packet.h"
 #include "tests/dataplane/hub.h"
@@ -191,6 +192,23 @@ TEST(Relay, WhatIsTooBigIsAnsweredWithTheMtu) {
     EXPECT_LE(error.size(), v6 ? 1280U : 576U);
     hub.a.to_tun.clear();
   }
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kTooBig), 2U);
+}
+
+// Over IPv6 a datagram may be longer than what we send at most.
+TEST(Relay, WhatNoDatagramOfOursCanHoldIsTooBigWhateverTheMtu) {
+  Hub hub;
+  hub.hub.device().set_mtu(65535);
+  std::uint64_t counter = 500;
+  for (const std::uint32_t len : {kMaxInnerPacketLen - 2, kMaxInnerPacketLen + 1, 65495U}) {
+    InnerPacket big = a_to_b(true);
+    big.payload_len = len - 48;
+    Packet packet = make_packet(big);
+    packet.resize((packet.size() + 15) / 16 * 16);
+    hub.hub.receive({seal_as(hub.a, packet, counter++), hub.at_a, 0});
+    hub.deliver();
+  }
+  EXPECT_EQ(hub.b.to_tun.size(), 1U);
   EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kTooBig), 2U);
 }
 
@@ -485,6 +503,23 @@ TEST(NoTun, AnswersEchoRequestsToItsOwnAddressAndNothingElse) {
   hub.deliver();
   EXPECT_TRUE(hub.a.to_tun.empty());
   EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kNotForUs), 1U);
+}
+
+TEST(NoTun, AnEchoRequestThatNoDatagramOfOursCanHoldIsNotAnswered) {
+  Hub hub(Hub::with(ForwardMode::kDirect, false));
+  const IpAddress source = address("fd00::2");
+  const IpAddress destination = address("fd00::1");
+  Packet request = make_echo_request(source, destination, 9);
+  request.resize(kMaxInnerPacketLen + 5);
+  const std::span icmp = std::span(request).subspan(40);
+  store_be16(&request[4], static_cast<std::uint16_t>(icmp.size()));
+  store_be16(&icmp[2], 0);
+  const std::uint64_t pseudo = pseudo_header_sum(source, destination, kProtocolIcmpv6,
+                                                 static_cast<std::uint32_t>(icmp.size()));
+  store_be16(&icmp[2], checksum_finish(checksum_add(pseudo, icmp)));
+  hub.hub.receive({seal_as(hub.a, request, 500), hub.at_a, 0});
+  EXPECT_TRUE(hub.hub.sent.empty());
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kTooBig), 1U);
 }
 
 TEST(NoTun, WithoutAnAddressTheDummyAnswersForIpv4) {

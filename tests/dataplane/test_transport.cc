@@ -263,7 +263,9 @@ TEST(Outcomes, ARefusedGsoMakesThatPeerSingleAndIsCountedOnce) {
 TEST(Outcomes, ARefusedGsoIsForgottenWhenThePeerMoves) {
   Pair pair;
   pair.connect();
-  pair.b_at_a().endpoint.refuse_gso();
+  EXPECT_FALSE(pair.b_at_a().endpoint.refuse_gso(endpoint("192.0.2.99", 9))) << "it is not there";
+  EXPECT_FALSE(pair.b_at_a().endpoint.gso_refused());
+  EXPECT_TRUE(pair.b_at_a().endpoint.refuse_gso(pair.at_b));
   const auto hear_from = [&](const Endpoint& place) {
     pair.b.send(pair.from_b(7));
     for (const Datagram& datagram : std::exchange(pair.b.sent, {})) {

@@ -77,6 +77,31 @@ TEST_P(EngineTest, TrainArrivesAsTrainWithShorterLastSegment) {
   });
 }
 
+TEST_P(EngineTest, AQueueOfOneFamilyDoesNotStarveTheOther) {
+  in_namespace([&] {
+    Node a(GetParam());
+    Node b(GetParam());
+    constexpr std::size_t kLen = 60'000;
+    constexpr int kQueue = 40;  // more than a wait delivers of such
+    for (const bool v4_is_long : {true, false}) {
+      const Endpoint crowded = endpoint(v4_is_long ? "127.0.0.1" : "::1", b.group.port);
+      const Endpoint other = endpoint(v4_is_long ? "::1" : "127.0.0.1", b.group.port);
+      b.received.clear();
+      for (int i = 0; i < kQueue; ++i) a.send(crowded, pattern(kLen));
+      ASSERT_TRUE(b.wait_for(kQueue));
+      for (int round = 0; round < 4; ++round) {
+        b.received.clear();
+        for (int i = 0; i < kQueue; ++i) a.send(crowded, pattern(kLen));
+        a.send(other, pattern(10));
+        for (int i = 0; i < 3; ++i) b.wait(5s);
+        EXPECT_TRUE(std::any_of(b.received.begin(), b.received.end(),
+                                [](const Received& r) { return r.bytes.size() == 10; }));
+        ASSERT_TRUE(b.wait_for(kQueue + 1));
+      }
+    }
+  });
+}
+
 TEST_P(EngineTest, MixedBatchKeepsOrderWithinADestination) {
   in_namespace([&] {
     Node a(GetParam());
