@@ -32,7 +32,7 @@ constexpr std::size_t kReceiveSlots = 2 * kMaxTrainsPerBatch;
 // The kernel fills the slots that it was given in turn. It gets only as many as hold about this
 // much, the last used first, so that what a train is received into, opened and sealed in stays in a
 // core's second-level cache: with all slots in turn, whole trains cost 7 % more.
-constexpr std::size_t kHotLen = 512 * 1024;
+constexpr std::size_t kHotLen = std::size_t{512} * 1024;
 constexpr std::size_t kMinOfferedSlots = 8;
 // The average length of what is received follows with this weight of the newest.
 constexpr std::size_t kAverageOver = 16;
