@@ -124,7 +124,7 @@ void format_peer_head(Sheet& sheet, const PeerStatus& peer, const InterfaceStatu
 
 std::string format_session(const PeerStatus& peer) {
   if (peer.is_answering()) return "established";
-  const std::string state = peer.has_session ? "not answered" : "none";
+  std::string state = peer.has_session ? "not answered" : "none";
   if (peer.handshake_attempts == 0) return state;
   return fmt::format("{}, {} without an answer so far", state,
                      format_count(static_cast<std::size_t>(peer.handshake_attempts), "handshake"));
