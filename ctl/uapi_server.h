@@ -34,7 +34,7 @@ class UapiServer {
   // `io` and `target` outlive the server.
   UapiServer(boost::asio::io_context& io, ControlSocket socket, ControlTarget& target, LogSink log,
              UapiServerOptions options = {});
-  ~UapiServer();
+  ~UapiServer();  // NOLINT(bugprone-exception-escape): see there
   UapiServer(const UapiServer&) = delete;
   UapiServer& operator=(const UapiServer&) = delete;
 

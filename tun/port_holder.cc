@@ -81,7 +81,9 @@ std::string find_port_holder(std::uint16_t port) {
     std::string name;
     std::ifstream comm("/proc/" + pid + "/comm");
     std::getline(comm, name);
-    return "pid " + pid + " (" + name + ")";
+    std::string holder = "pid ";
+    holder.append(pid).append(" (").append(name).append(")");
+    return holder;
   }
   return {};
 }
