@@ -24,6 +24,7 @@
 #include "ctl/uapi_server.h"
 #include "ctl/worker_pool.h"
 #include "dataplane/device.h"
+#include "tun/netlink_config.h"
 #include "tun/netlink_monitor.h"
 #include "tun/system_clock.h"
 #include "tun/system_random.h"
@@ -69,6 +70,8 @@ struct Daemon::Impl {
         netlink_retry(io),
         farewell(io) {}
   ~Impl();
+
+  void leave_no_link_local();
 
   // In this order.
   Status make_tun();
@@ -142,7 +145,16 @@ Status Daemon::Impl::make_tun() {
   }
   tun.emplace(std::move(*made));
   interface = tun->name();
+  if (!adopted) leave_no_link_local();
   return {};
+}
+
+// An address that nobody asked for would be saved by wg-quick's SaveConfig, and the kernel would
+// send its own multicast from it, which no peer takes.
+void Daemon::Impl::leave_no_link_local() {
+  const Status left = set_no_link_local(interface);
+  // A host without IPv6 has none to keep away.
+  if (!left && left.error().code != EAFNOSUPPORT) log(LogLevel::kWarning, left.error().message);
 }
 
 Status Daemon::Impl::make_device() {

@@ -1,6 +1,7 @@
 #include "tun/netlink_config.h"
 
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -31,6 +32,14 @@ class Request {
     mnl_attr_put(header_, type, address.size(), address.bytes.data());
   }
   void put(std::uint16_t type, std::uint32_t number) { mnl_attr_put_u32(header_, type, number); }
+  void put(std::uint16_t type, std::uint8_t number) { mnl_attr_put_u8(header_, type, number); }
+  // `inside` puts the attributes that stand in one of `type`.
+  template <class Inside>
+  void nest(std::uint16_t type, const Inside& inside) {
+    nlattr* const outer = mnl_attr_nest_start(header_, type);
+    inside();
+    mnl_attr_nest_end(header_, outer);
+  }
   Status send() {
     NetlinkSocket socket;
     if (Status opened = socket.open(0); !opened) return opened;
@@ -119,6 +128,23 @@ Status set_link_up(const std::string& interface) {
   const Status sent = request.send();
   if (!sent) return refused("cannot bring up " + interface, sent.error());
   return {};
+}
+
+Status set_no_link_local(const std::string& interface) {
+  const Result<std::uint32_t> index = index_of(interface);
+  if (!index) return index.error();
+  Request request(RTM_NEWLINK, 0);
+  ifinfomsg link{};
+  link.ifi_index = static_cast<int>(*index);
+  request.put(link);
+  request.nest(IFLA_AF_SPEC, [&] {
+    request.nest(AF_INET6, [&] {
+      request.put(IFLA_INET6_ADDR_GEN_MODE, std::uint8_t{IN6_ADDR_GEN_MODE_NONE});
+    });
+  });
+  const Status sent = request.send();
+  if (sent) return {};
+  return refused("cannot keep " + interface + " from a link-local address", sent.error());
 }
 
 Status set_link_mtu(const std::string& interface, std::uint32_t mtu) {

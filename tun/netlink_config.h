@@ -20,6 +20,9 @@ inline constexpr std::uint8_t kRouteProtocol = 72;
 inline constexpr std::uint32_t kRouteMetric = 1024;
 
 Status set_link_up(const std::string& interface);
+// Keeps IPv6 from giving the interface a link-local address when it comes up (addr_gen_mode none,
+// as the kernel's own WireGuard interfaces have it). EAFNOSUPPORT: the interface has no IPv6.
+Status set_no_link_local(const std::string& interface);
 Status set_link_mtu(const std::string& interface, std::uint32_t mtu);
 
 // `length`: of the prefix that is on the link. An address that is there already is no error.

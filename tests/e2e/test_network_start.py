@@ -145,6 +145,17 @@ def test_when_ready_is_told_everything_is_in(network):
     ended(member)
 
 
+def test_the_interface_speaks_only_where_somebody_sends(network):
+    """No link-local address, and so nothing of the kernel's own for which the plan has nobody."""
+    network.start(("server1", "laptop1"))
+    member = network["laptop1"]
+    reaches(member.namespace, network["server1"].address)
+    assert "fe80:" not in member.namespace.ip("-6", "address", "show", "dev", network.interface)
+    assert "no-route" not in member.daemon.drops()
+    for name in ("laptop1", "server1"):
+        network[name].stop()
+
+
 # --- host names ---
 
 def test_names_come_and_go_and_survive_a_kill(network):

@@ -240,3 +240,13 @@ def test_wg_quick_with_a_default_route(quick):
     traffic.stream(ours.namespace, theirs.namespace, "198.51.100.1", 2 << 20)
     quick.run("down")
     wait_until(lambda: ours.namespace.pids() == [], 10, "the daemon has ended")
+
+
+@pytest.mark.hawser_only
+def test_wg_quick_saves_the_addresses_that_it_was_given(quick):
+    quick.configure("10.9.0.0/24, fd09::/64", "SaveConfig = true\n")
+    quick.run("up")
+    quick.run("down")
+    saved = re.findall(r"^Address = (\S+)", quick.path.read_text(), re.M)
+    assert set(saved) == {f"{quick.ours.inner4}/24", f"{quick.ours.inner6}/64"}
+    wait_until(lambda: quick.ours.namespace.pids() == [], 10, "the daemon has ended")

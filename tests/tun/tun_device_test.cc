@@ -51,6 +51,19 @@ TEST(TunDeviceTest, CreateGivesQueuesMtuAndOffloads) {
   });
 }
 
+TEST(TunDeviceTest, TheInterfaceGetsNoLinkLocalAddress) {
+  in_namespace([] {
+    const Result<TunDevice> device = TunDevice::create("wg0", 1, 1420);
+    ASSERT_TRUE(device.ok()) << device.error().message;
+    ASSERT_TRUE(set_no_link_local("wg0").ok());
+    ASSERT_TRUE(set_link_up("wg0").ok());
+    EXPECT_FALSE(run("ip -6 address show dev wg0 | grep fe80"));
+    // IPv6 leaves an interface whose MTU is less than its least.
+    ASSERT_TRUE(set_link_mtu("wg0", 1000).ok());
+    EXPECT_EQ(set_no_link_local("wg0").error().code, EAFNOSUPPORT);
+  });
+}
+
 TEST(TunDeviceTest, ClosingTheDeviceRemovesTheInterface) {
   in_namespace([] {
     {
