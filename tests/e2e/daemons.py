@@ -19,9 +19,13 @@ def command_under_test() -> list:
     return shlex.split(os.environ.get("HAWSERD", "hawserd"))
 
 
+def program_under_test() -> str:
+    return Path(command_under_test()[0]).name
+
+
 def is_hawser() -> bool:
     """False when a stand-in is under test, which has none of our options."""
-    return Path(command_under_test()[0]).name != "wireguard-go"
+    return program_under_test() != "wireguard-go"
 
 
 def engines() -> list:

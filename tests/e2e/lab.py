@@ -54,6 +54,14 @@ def base36(number: int) -> str:
     return text or "0"
 
 
+def program_of(pid: int) -> str:
+    """The name of a process's program; empty: it is gone."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/exe")).name
+    except OSError:
+        return ""
+
+
 RUN_TAG = base36(os.getpid())
 INTERFACE_PREFIX = f"hw{RUN_TAG}x"  # at most 8 bytes, so that a number fits behind it
 _counter = 0
@@ -174,18 +182,58 @@ class Namespace:
         text = self.run("cat", f"/sys/class/net/{name}/statistics/{direction}_packets").stdout
         return int(text)
 
-    def losses(self) -> str:
-        """What the kernel counted that explains a lost packet: lines that are not zero."""
+    def loss_counters(self) -> dict:
+        """What the kernel counted that explains a lost packet, by name; what is zero is left out.
+        "udp …" comes from sockets, "link NAME …" from interfaces."""
         done = self.run("nstat", "-asz", "*Udp*Err*", "*Udp*NoPorts", "Ip*Discards", "Ip*NoRoutes",
                         "Ip*AddrErrors", check=False)
-        links = self.run("ip", "-s", "-j", "link", check=False)
-        found = [" ".join(line.split()[:2]) for line in done.stdout.splitlines()
-                 if not line.startswith("#") and line.split()[1] != "0"]
-        for link in json.loads(links.stdout or "[]"):
+        rows = [line.split()[:2] for line in done.stdout.splitlines() if not line.startswith("#")]
+        found = {f"udp {name}" if "Udp" in name else name: int(number) for name, number in rows}
+        for link in json.loads(self.run("ip", "-s", "-j", "link", check=False).stdout or "[]"):
             for direction, numbers in link.get("stats64", {}).items():
-                found += [f"{link['ifname']} {direction} {name} {number}" for name, number in
-                          numbers.items() if number and name in ("dropped", "errors", "over_errors")]
-        return f"--- losses in {self.name}: " + (", ".join(found) or "none")
+                for name in ("dropped", "errors", "over_errors"):
+                    found[f"link {link['ifname']} {direction} {name}"] = numbers.get(name, 0)
+        return {name: number for name, number in found.items() if number}
+
+    def losses(self) -> str:
+        found = ", ".join(f"{name} {number}" for name, number in self.loss_counters().items())
+        return f"--- losses in {self.name}: {found or 'none'}"
+
+    def full_sockets(self, program: str) -> int:
+        """Datagrams that found a full UDP socket here, other than one of `program`'s. Where it does
+        not run, sockets that are closed by now count too."""
+        own = self.socket_inodes(program)
+        if own is None:
+            counters = self.loss_counters()
+            return sum(counters.get(f"udp {name}", 0) for name in
+                       ("UdpRcvbufErrors", "UdpSndbufErrors", "Udp6RcvbufErrors", "Udp6SndbufErrors"))
+        rows = self.run("cat", "/proc/net/udp", "/proc/net/udp6").stdout.splitlines()
+        sockets = [row.split() for row in rows if ":" in row.split()[0]]
+        return sum(int(columns[12]) for columns in sockets if columns[9] not in own)
+
+    def socket_inodes(self, program: str) -> Optional[set]:
+        """Those of all processes of this name here; None: there is none."""
+        pids = [pid for pid in self.pids() if program_of(pid) == program]
+        if not pids:
+            return None
+        inodes = set()
+        for pid in pids:
+            for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+                try:
+                    match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor))
+                except OSError:
+                    continue  # closed meanwhile
+                if match:
+                    inodes.add(match[1])
+        return inodes
+
+    def full_links(self, program: str) -> int:
+        """Packets that an interface here dropped, other than a tunnel of `program`'s."""
+        runs_here = self.socket_inodes(program) is not None
+        links = json.loads(self.run("ip", "-s", "-d", "-j", "link", check=False).stdout or "[]")
+        return sum(numbers.get("dropped", 0) for link in links
+                   if not (runs_here and link.get("linkinfo", {}).get("info_kind") == "tun")
+                   for numbers in link.get("stats64", {}).values())
 
     def pids(self) -> list:
         done = run("ip", "netns", "pids", self.name, check=False)
@@ -257,6 +305,12 @@ class Lab:
             except (OSError, AssertionError) as error:
                 parts.append(f"no report: {error}")
         return "\n".join(parts)
+
+    def lost_elsewhere(self, program: str) -> int:
+        """Packets that, by the kernel's own counters, were lost in this laboratory outside of
+        `program`: in full sockets of others and on full links."""
+        return sum(namespace.full_sockets(program) + namespace.full_links(program)
+                   for namespace in self.namespaces)
 
     def close(self) -> None:
         if self not in Lab.open_labs:
