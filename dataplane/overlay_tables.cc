@@ -90,16 +90,18 @@ OverlayTables::Choice OverlayTables::choose(const IpAddress& destination, const 
   for (Peer* const peer : *match.value) {
     // Split horizon: what one controller hands over, no further one gets; and nothing goes back.
     if (peer == from || (from_controller && peer->is_controller.load())) continue;
-    if (is_live(*peer, now)) return {peer, match.length};
+    if (is_live(*peer, now)) return {true, peer, match.length};
     if (first == nullptr) first = peer;
   }
-  return {first, match.length};
+  return {true, first, match.length};
 }
 
-bool OverlayTables::accepts(const IpAddress& source, const Peer& from) const {
+OverlayTables::Acceptance OverlayTables::accepts(const IpAddress& source, const Peer& from) const {
   const auto match = accepts_.lookup(source);
-  return match.value != nullptr &&
-         std::find(match.value->begin(), match.value->end(), &from) != match.value->end();
+  if (match.value == nullptr) return {};
+  const bool accepted =
+      std::find(match.value->begin(), match.value->end(), &from) != match.value->end();
+  return {true, accepted, match.length};
 }
 
 }  // namespace hawser

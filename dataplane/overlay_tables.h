@@ -28,15 +28,22 @@ class OverlayTables {
 
   bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
 
+  // What one of the two tables says of an address. `length` counts where `found` is set.
   struct Choice {
-    Peer* peer = nullptr;  // null: the overlay has no route
+    bool found = false;
+    Peer* peer = nullptr;  // null though found: nobody of the list may be used
+    unsigned length = 0;
+  };
+  struct Acceptance {
+    bool found = false;
+    bool accepted = false;
     unsigned length = 0;
   };
   // The first live peer for `destination`; if none is live, the first that may be used at all.
   // `from` is the peer that the packet came from, null for our own packets.
   Choice choose(const IpAddress& destination, const Peer* from, Instant now) const;
 
-  bool accepts(const IpAddress& source, const Peer& from) const;
+  Acceptance accepts(const IpAddress& source, const Peer& from) const;
 
  private:
   using Group = std::vector<Peer*>;

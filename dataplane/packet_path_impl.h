@@ -43,6 +43,8 @@ class Router {
   Decision decide(const IpAddress& destination, const Peer& from, Instant now) const;
   // For a packet of our own, out of TUN. Null: no route.
   Peer* peer_for(const IpAddress& destination, Instant now) const;
+  // Does `source` belong to the peer `from`?
+  bool owns_source(const Peer& from, const IpAddress& source) const;
   bool is_own(const IpAddress& address) const;
 
   // Answers `offending` with an ICMP error, if one may be sent: to the peer it came from, or
@@ -54,6 +56,7 @@ class Router {
   struct PeerRoute {
     Peer* peer = nullptr;
     unsigned length = 0;
+    bool barred = false;  // there is a way, but not for a packet that came from there
   };
   PeerRoute peer_route(const IpAddress& destination, const Peer* from, Instant now) const;
   std::optional<IpAddress> error_source(IpFamily family) const;

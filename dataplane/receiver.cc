@@ -182,9 +182,7 @@ void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, cons
 bool Receiver::source_allowed(const OpenedPacket& packet) {
   if (last_source_ != packet.header.source) {
     last_source_ = packet.header.source;
-    last_source_allowed_ =
-        state_.allowed_ips.lookup(packet.header.source).value == packet.from ||
-        (state_.overlay.in_use() && state_.overlay.accepts(packet.header.source, *packet.from));
+    last_source_allowed_ = router_.owns_source(*packet.from, packet.header.source);
   }
   return last_source_allowed_;
 }

@@ -23,17 +23,33 @@ bool Router::is_own(const IpAddress& address) const {
 }
 
 // The overlay's routes and the allowed IPs together: the longer prefix, and the overlay's where
-// both are equally long.
+// both are equally long. Split horizon holds for both: what a controller hands over, no further one
+// gets.
 Router::PeerRoute Router::peer_route(const IpAddress& destination, const Peer* from,
                                      Instant now) const {
   const auto allowed = state_.allowed_ips.lookup(destination);
-  if (state_.overlay.in_use()) {
-    const auto choice = state_.overlay.choose(destination, from, now);
-    if (choice.peer != nullptr && choice.length >= allowed.length) {
-      return {choice.peer, choice.length};
-    }
+  if (!state_.overlay.in_use()) return {allowed.value, allowed.length};
+  const auto choice = state_.overlay.choose(destination, from, now);
+  if (choice.found && (allowed.value == nullptr || choice.length >= allowed.length)) {
+    return {choice.peer, choice.length, choice.peer == nullptr};
+  }
+  if (allowed.value != nullptr && from != nullptr && from->is_controller.load() &&
+      allowed.value->is_controller.load()) {
+    return {nullptr, allowed.length, true};
   }
   return {allowed.value, allowed.length};
+}
+
+// As for destinations, the longest prefix decides over the allowed IPs and the accept rules
+// together: a peer's default route never makes it the owner of what stands elsewhere by name.
+bool Router::owns_source(const Peer& from, const IpAddress& source) const {
+  const auto allowed = state_.allowed_ips.lookup(source);
+  if (!state_.overlay.in_use()) return allowed.value == &from;
+  const auto accept = state_.overlay.accepts(source, from);
+  if (!accept.found) return allowed.value == &from;
+  if (allowed.value == nullptr || accept.length > allowed.length) return accept.accepted;
+  if (accept.length < allowed.length) return allowed.value == &from;
+  return accept.accepted || allowed.value == &from;
 }
 
 Peer* Router::peer_for(const IpAddress& destination, Instant now) const {
@@ -54,6 +70,8 @@ Router::Decision Router::decide(const IpAddress& destination, const Peer& from, 
   // against the host's own.
   const bool host_is_longer = host.value != nullptr && host.length > route.length;
   if (route.peer != nullptr && !host_is_longer) return {Where::kPeer, route.peer};
+  // Not to TUN: the host's own forwarding would send it to the very peer that is barred.
+  if (route.barred && !host_is_longer) return {Where::kNoRoute, nullptr};
   return {has_tun ? Where::kLocal : Where::kNoRoute, nullptr};
 }
 

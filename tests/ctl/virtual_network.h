@@ -92,12 +92,14 @@ class VirtualNetwork {
  public:
   static constexpr Duration kStep = 20ms;
 
-  VirtualNetwork() {
-    const std::string text = mesh_test::kVpn + mesh_test::controller_text("server1", 1) +
-                             mesh_test::controller_text("server2", 2) +
-                             mesh_test::peer_text("laptop1", 3, "controller = \"server1\"\n") +
-                             mesh_test::peer_text("printer", 4, "controller = \"server1\"\n") +
-                             mesh_test::peer_text("storage", 5, "controller = \"server2\"\n");
+  // `printer_more`: what its entry has besides.
+  explicit VirtualNetwork(const std::string& printer_more = "") {
+    const std::string text =
+        mesh_test::kVpn + mesh_test::controller_text("server1", 1) +
+        mesh_test::controller_text("server2", 2) +
+        mesh_test::peer_text("laptop1", 3, "controller = \"server1\"\n") +
+        mesh_test::peer_text("printer", 4, "controller = \"server1\"\n" + printer_more) +
+        mesh_test::peer_text("storage", 5, "controller = \"server2\"\n");
     const Network network = mesh_test::good_network(text);
     std::uint32_t number = 1;
     for (const char* const name : {"server1", "server2", "laptop1", "printer", "storage"}) {
