@@ -29,6 +29,8 @@ constexpr Duration kMinRefresh = std::chrono::milliseconds(100);
 struct Texts {
   std::string confirm;
   std::string wait_timeout = "30s";
+  std::string wait_interface;
+  std::string answer_timeout = "3s";
   std::string probe_timeout = "2s";
   std::string count;
   std::string duration;
@@ -143,6 +145,13 @@ void declare_daemon(CLI::App& app, Commands& commands, CliArguments& out, Texts&
   commands.wait_handshake->excludes(commands.wait_peers);
   commands.wait->add_option("--timeout", texts.wait_timeout, "Then give up and say why [30s]")
       ->type_name("TIME");
+  commands.wait
+      ->add_option("--interface", texts.wait_interface, "The same as INTERFACE, taken at its word")
+      ->type_name("INTERFACE");
+  for (CLI::App* const command : {commands.status, commands.reload, commands.confirm}) {
+    command->add_option("--timeout", texts.answer_timeout, "How long the daemon may be silent [3s]")
+        ->type_name("TIME");
+  }
 }
 
 void declare_probe(CLI::App& app, Commands& commands, CliArguments& out, Texts& texts) {
@@ -237,6 +246,16 @@ void check_wait(const Commands& commands, const Texts& texts, CliArguments& out,
   // Without a value, CLI11 hands over an empty one.
   std::erase(out.wait_peers, "");
   out.timeout = checker.span("--timeout", texts.wait_timeout);
+  out.is_surely_interface = !texts.wait_interface.empty();
+  if (out.is_surely_interface) {
+    if (!out.interface.empty() && out.interface != texts.wait_interface) {
+      checker.fail(
+          fmt::format("--interface {} and INTERFACE {}: only one can be meant; peers stand "
+                      "behind --handshake",
+                      texts.wait_interface, out.interface));
+    }
+    out.interface = texts.wait_interface;
+  }
   if (!out.wait_handshake && !out.wait_for_peers) {
     checker.fail("wait for what? --peers, or --handshake [PEER…]");
   }
@@ -258,8 +277,13 @@ void check(const Commands& commands, const Texts& texts, CliArguments& out, Chec
     case CliCommand::kStatus:
     case CliCommand::kTop:
       out.refresh = checker.span("--refresh", texts.refresh, kMinRefresh);
+      out.timeout = checker.span("--timeout", texts.answer_timeout);
+      return;
+    case CliCommand::kConfirm:
+      out.timeout = checker.span("--timeout", texts.answer_timeout);
       return;
     case CliCommand::kReload:
+      out.timeout = checker.span("--timeout", texts.answer_timeout);
       if (commands.reload->get_option("--confirm")->count() == 0) return;
       out.confirm_seconds = static_cast<std::uint32_t>(
           checker.number("--confirm", texts.confirm, kMaxConfirmSeconds));

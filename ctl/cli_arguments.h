@@ -49,7 +49,9 @@ struct CliArguments {
   bool wait_for_peers = false;          // to be there
   bool wait_handshake = false;          // to have a session
   std::vector<std::string> wait_peers;  // empty: all
-  Duration timeout{};                   // wait: in all; probe: for one answer
+  bool is_surely_interface = false;     // given as --interface: no word to guess at
+  // wait: in all; probe: for one answer; status, reload, confirm: for the daemon's
+  Duration timeout{};
 
   // probe
   std::string to;

@@ -23,7 +23,7 @@ CliOutput show_status(const CliArguments& arguments, std::int64_t now) {
   CliOutput output;
   std::vector<StatusAnswer> answers;
   for (const std::string& interface : interfaces) {
-    Result<StatusAnswer> answer = query_status(arguments.control_dir, interface);
+    Result<StatusAnswer> answer = query_status(arguments.control_dir, interface, arguments.timeout);
     if (answer) {
       answers.push_back(std::move(*answer));
     } else {
@@ -46,11 +46,13 @@ CliOutput show_status(const CliArguments& arguments, std::int64_t now) {
 
 CliOutput reload_network(const CliArguments& arguments) {
   const Result<std::string> interface =
-      choose_interface(arguments.control_dir, arguments.interface);
+      choose_interface(arguments.control_dir, arguments.interface, arguments.timeout);
   if (!interface) return CliOutput::failure(interface.error().message);
   std::string request = "do=reload\n";
   if (arguments.confirm_seconds) request += fmt::format("confirm={}\n", *arguments.confirm_seconds);
-  if (const Status done = request_action(arguments.control_dir, *interface, request); !done) {
+  if (const Status done =
+          request_action(arguments.control_dir, *interface, request, arguments.timeout);
+      !done) {
     return CliOutput::failure(fmt::format("{} runs on as before; the reload was refused:\n{}",
                                           *interface, done.error().message));
   }
@@ -63,9 +65,10 @@ CliOutput reload_network(const CliArguments& arguments) {
 
 CliOutput confirm_reload(const CliArguments& arguments) {
   const Result<std::string> interface =
-      choose_interface(arguments.control_dir, arguments.interface);
+      choose_interface(arguments.control_dir, arguments.interface, arguments.timeout);
   if (!interface) return CliOutput::failure(interface.error().message);
-  if (const Status done = request_action(arguments.control_dir, *interface, "do=confirm\n");
+  if (const Status done =
+          request_action(arguments.control_dir, *interface, "do=confirm\n", arguments.timeout);
       !done) {
     return CliOutput::failure(fmt::format("{}: {}", *interface, done.error().message));
   }

@@ -5,9 +5,12 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -219,12 +222,19 @@ std::string find_daemon(const std::string& directory, const std::string& interfa
                       : fmt::format("pid {} ({})", holder.pid, name);
 }
 
-Result<UniqueFd> connect_control_socket(const std::string& path) {
+Result<UniqueFd> connect_control_socket(const std::string& path, Duration at_most) {
   const Result<sockaddr_un> address = to_address(path);
   if (!address) return address.error();
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Where the queue of those that wait for accept(2) is full, connect(2) waits for so long. Zero
+  // would be for ever.
+  const auto microseconds = std::chrono::ceil<std::chrono::microseconds>(at_most).count();
+  constexpr std::int64_t kSecond = 1'000'000;
+  const std::int64_t bounded = std::max<std::int64_t>(microseconds, 1);
+  const timeval limit{bounded / kSecond, bounded % kSecond};
+  if (fd) ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (!fd || ::connect(fd.get(), generic(*address), sizeof *address) != 0) {
-    const int error = errno;
+    const int error = errno == EAGAIN ? ETIMEDOUT : errno;
     return Error{fmt::format("cannot connect to {}: {}{}", path, error_text(error),
                              error == EACCES ? "; become root" : ""),
                  error};

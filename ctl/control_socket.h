@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
@@ -48,7 +49,10 @@ class ControlSocket {
 // "pid 812 (hawserd)" for the daemon that answers at DIRECTORY/INTERFACE.sock; empty: none does.
 std::string find_daemon(const std::string& directory, const std::string& interface);
 
-// Connects to the socket at `path`, for clients.
-Result<UniqueFd> connect_control_socket(const std::string& path);
+// A daemon that does not accept for so long, with a queue full of others, hangs.
+inline constexpr Duration kConnectTime = std::chrono::seconds(3);
+
+// Connects to the socket at `path`, for clients; ETIMEDOUT when the daemon accepts nobody in time.
+Result<UniqueFd> connect_control_socket(const std::string& path, Duration at_most = kConnectTime);
 
 }  // namespace hawser

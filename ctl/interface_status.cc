@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "tun/system_clock.h"
+
 namespace hawser {
 
 namespace {
@@ -30,6 +32,7 @@ PeerStatus read_peer(const std::vector<StatusLine>& lines) {
   peer.public_key = status_key_to_base64(text("public_key"));
   peer.name = text("name");
   peer.role = text("role");
+  peer.address = text("address");
   peer.endpoint = text("endpoint");
   peer.configured_endpoint = text("configured_endpoint");
   peer.is_controller = text("is_controller") == "true";
@@ -125,10 +128,12 @@ std::string InterfaceStatus::carrier_of(const IpAddress& address) const {
   return carrier;
 }
 
-Result<InterfaceStatus> query_interface(const std::string& control_dir, const std::string& wanted) {
-  const Result<std::string> interface = choose_interface(control_dir, wanted);
+Result<InterfaceStatus> query_interface(const std::string& control_dir, const std::string& wanted,
+                                        Duration at_most) {
+  const Instant deadline = boot_now() + at_most;
+  const Result<std::string> interface = choose_interface(control_dir, wanted, at_most);
   if (!interface) return interface.error();
-  const Result<StatusAnswer> answer = query_status(control_dir, *interface);
+  const Result<StatusAnswer> answer = query_status(control_dir, *interface, deadline - boot_now());
   if (!answer) return answer.error();
   return InterfaceStatus::read(*answer);
 }

@@ -13,6 +13,7 @@ struct PeerStatus {
   std::string public_key;  // base64
   std::string name;        // in the network; empty: it has none
   std::string role;
+  std::string address;              // inside the tunnel, in a network
   std::string endpoint;             // ADDR:PORT
   std::string configured_endpoint;  // as the network file has it, perhaps by name
   bool is_controller = false;
@@ -71,7 +72,9 @@ struct InterfaceStatus {
   std::string carrier_of(const IpAddress& address) const;
 };
 
-// Asks the daemon of `wanted`; of the only interface there is when it is empty.
-Result<InterfaceStatus> query_interface(const std::string& control_dir, const std::string& wanted);
+// Asks the daemon of `wanted`; of the only interface there is when it is empty. Bounded as
+// query_status() is.
+Result<InterfaceStatus> query_interface(const std::string& control_dir, const std::string& wanted,
+                                        Duration at_most = kAnswerTime);
 
 }  // namespace hawser

@@ -29,7 +29,8 @@ NetworkFacts facts_of(const HostPlan& plan) {
   facts.role = host_role_name(plan.role);
   for (const PlanPeer& peer : plan.peers) {
     facts.peers[peer.public_key] = {peer.name, std::string(host_role_name(peer.role)),
-                                    peer.endpoint ? peer.endpoint->to_string() : std::string()};
+                                    peer.endpoint ? peer.endpoint->to_string() : std::string(),
+                                    peer.address};
   }
   for (const FailoverRoute& route : plan.failover_routes) {
     if (route.peers.size() < 2) continue;

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,20 +12,21 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <optional>
 
 #include "base/hex.h"
+#include "ctl/cli_text.h"
 #include "ctl/control_socket.h"
 #include "noise/keys.h"
+#include "tun/system_clock.h"
 
 namespace hawser {
 
 namespace {
 
 constexpr std::string_view kSuffix = ".sock";
-// A daemon that says nothing for so long has another problem than being busy.
-constexpr timeval kAnswerTimeout{20, 0};
 
 nlohmann::json to_json(const std::string& key, const std::string& value) {
   if (key.ends_with("public_key")) return status_key_to_base64(value);
@@ -56,7 +57,22 @@ nlohmann::json to_json(const std::vector<StatusLine>& lines) {
   return object;
 }
 
-Result<std::string> exchange(int fd, std::string_view request) {
+// Nothing of an answer is there yet, and will not be in time.
+constexpr int kNoAnswer = ETIMEDOUT;
+
+// False: the deadline came first.
+bool wait_readable(int fd, Instant deadline) {
+  while (true) {
+    const Duration left = deadline - boot_now();
+    if (left <= Duration::zero()) return false;
+    pollfd wanted{fd, POLLIN, 0};
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+    const int ready = ::poll(&wanted, 1, static_cast<int>(ms));
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+  }
+}
+
+Result<std::string> exchange(int fd, std::string_view request, Instant deadline) {
   if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size())) {
     return Error{std::strerror(errno), errno};
@@ -64,37 +80,66 @@ Result<std::string> exchange(int fd, std::string_view request) {
   std::string answer;
   std::array<char, 65536> piece{};
   while (!answer.ends_with("\n\n")) {
-    const ssize_t got = ::recv(fd, piece.data(), piece.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      return Error{errno == EAGAIN ? "no answer" : std::strerror(errno), errno};
-    }
+    if (!wait_readable(fd, deadline)) return Error{"no answer", kNoAnswer};
+    const ssize_t got = ::recv(fd, piece.data(), piece.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0) return Error{std::strerror(errno), errno};
     if (got == 0) return Error{"the connection was closed without an answer", EPROTO};
     answer.append(piece.data(), static_cast<std::size_t>(got));
   }
   return answer;
 }
 
+// The state of a process in /proc/PID/stat: 'T' and 't' are stopped. '?': not known.
+char process_state(pid_t pid) {
+  std::string line;
+  std::getline(std::ifstream(fmt::format("/proc/{}/stat", pid)), line);
+  const std::size_t name_end = line.rfind(") ");
+  return name_end == std::string::npos || name_end + 2 >= line.size() ? '?' : line[name_end + 2];
+}
+
+// Why the daemon behind a connected socket is silent, and what to do about it.
+std::string silence_cause(int fd) {
+  ucred holder{};  // whoever called listen(2)
+  socklen_t len = sizeof holder;
+  const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &holder, &len) == 0;
+  const char state = known && holder.pid > 0 ? process_state(holder.pid) : '?';
+  if (state == 'T' || state == 't') {
+    return fmt::format("the daemon (pid {}) is stopped; kill -CONT {}", holder.pid, holder.pid);
+  }
+  return "the daemon hangs, or the host is too busy to run it";
+}
+
 Result<std::string> ask(const std::string& directory, const std::string& interface,
-                        std::string_view request) {
+                        std::string_view request, Duration at_most) {
+  const Instant deadline = boot_now() + at_most;
   const std::string path = control_socket_path(directory, interface);
-  const Result<UniqueFd> fd = connect_control_socket(path);
+  const Result<UniqueFd> fd = connect_control_socket(path, at_most);
   if (!fd) {
     const int code = fd.error().code;
+    if (code == kNoAnswer) {
+      return Error{
+          fmt::format("{}: nobody is let in within {}: the daemon hangs or is stopped, and "
+                      "others wait for it already",
+                      interface, format_span(at_most)),
+          code};
+    }
     return Error{fmt::format("{}: {}", interface,
                              code == ENOENT || code == ECONNREFUSED
                                  ? fmt::format("no daemon listens at {}", path)
                                  : fd.error().message),
                  code};
   }
-  ::setsockopt(fd->get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof kAnswerTimeout);
-  Result<std::string> text = exchange(fd->get(), request);
-  if (!text) {
-    return Error{
-        fmt::format("{}: {} (is it hawserd that serves it?)", interface, text.error().message),
-        text.error().code};
+  Result<std::string> text = exchange(fd->get(), request, deadline);
+  if (text) return text;
+  if (text.error().code == kNoAnswer) {
+    return Error{fmt::format("{}: no answer within {}: {}", interface, format_span(at_most),
+                             silence_cause(fd->get())),
+                 kNoAnswer};
   }
-  return text;
+  return Error{
+      fmt::format("{}: {} (is it hawserd that serves it?)", interface, text.error().message),
+      text.error().code};
 }
 
 }  // namespace
@@ -137,13 +182,17 @@ std::vector<std::string> list_interfaces(const std::string& directory) {
   return names;
 }
 
-Result<std::string> choose_interface(const std::string& directory, const std::string& wanted) {
+Result<std::string> choose_interface(const std::string& directory, const std::string& wanted,
+                                     Duration at_most) {
   if (!wanted.empty()) return wanted;
   std::string names;
   std::vector<std::string> served;
+  const Instant deadline = boot_now() + at_most;
   for (std::string& name : list_interfaces(directory)) {
     // What a killed daemon left behind does not count.
-    if (!connect_control_socket(control_socket_path(directory, name))) continue;
+    const auto socket =
+        connect_control_socket(control_socket_path(directory, name), deadline - boot_now());
+    if (!socket && socket.error().code != kNoAnswer) continue;
     names += (names.empty() ? "" : ", ") + name;
     served.push_back(std::move(name));
   }
@@ -157,8 +206,9 @@ Result<std::string> choose_interface(const std::string& directory, const std::st
   return Error{fmt::format("{} are served here; say which of them is meant", names), EINVAL};
 }
 
-Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface) {
-  const Result<std::string> text = ask(directory, interface, "get=status\n\n");
+Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface,
+                                  Duration at_most) {
+  const Result<std::string> text = ask(directory, interface, "get=status\n\n", at_most);
   if (!text) return text.error();
   Result<StatusAnswer> answer = parse_status(*text);
   if (!answer) return Error{interface + ": " + answer.error().message, answer.error().code};
@@ -166,8 +216,14 @@ Result<StatusAnswer> query_status(const std::string& directory, const std::strin
 }
 
 Status request_action(const std::string& directory, const std::string& interface,
-                      std::string_view request) {
-  const Result<std::string> text = ask(directory, interface, std::string(request) + "\n");
+                      std::string_view request, Duration awake_within) {
+  // A request that is left in the queue of a stopped daemon would be done whenever it goes on.
+  if (const auto awake = ask(directory, interface, "get=status\n\n", awake_within);
+      !awake && awake.error().code == kNoAnswer) {
+    return awake.error();
+  }
+  const Result<std::string> text =
+      ask(directory, interface, std::string(request) + "\n", kActionTime);
   if (!text) return text.error();
   return parse_action_reply(*text);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 
 namespace hawser {
 
@@ -31,17 +32,27 @@ std::string status_key_to_base64(std::string_view hex);
 // The interfaces that have a control socket in `directory`, in order of name.
 std::vector<std::string> list_interfaces(const std::string& directory);
 
+// A daemon that says nothing for so long hangs, or is stopped: a status of 10,000 peers takes it a
+// tenth of a second.
+inline constexpr Duration kAnswerTime = std::chrono::seconds(3);
+// A reload of a large network, checked whole, takes a while.
+inline constexpr Duration kActionTime = std::chrono::seconds(30);
+
 // The one that `wanted` names; empty: the only one in `directory` that a daemon answers for. Errors
 // say which there are.
-Result<std::string> choose_interface(const std::string& directory, const std::string& wanted);
+Result<std::string> choose_interface(const std::string& directory, const std::string& wanted,
+                                     Duration at_most = kAnswerTime);
 
-// Asks the daemon at DIRECTORY/INTERFACE.sock. Waits a bounded time for it.
-Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface);
+// Asks the daemon at DIRECTORY/INTERFACE.sock: connecting and the whole answer take no longer than
+// `at_most`. The Error then says whether the daemon is stopped.
+Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface,
+                                  Duration at_most = kAnswerTime);
 
 // Has the daemon do something: "do=reload\n", "do=confirm\n". The Error has the daemon's message,
-// perhaps of several lines.
+// perhaps of several lines. One that does not answer at all within `awake_within` is not asked to
+// do it, so that it does not do it later.
 Status request_action(const std::string& directory, const std::string& interface,
-                      std::string_view request);
+                      std::string_view request, Duration awake_within = kAnswerTime);
 
 // The whole answer, its errno line included. Any other errno than 0, and text that is not an
 // answer, is an error.

@@ -92,6 +92,7 @@ void add_network_peer(Lines& lines, const NetworkFacts& network, const PeerView&
   lines.add_unless_empty("configured_endpoint", fact->second.endpoint);
   lines.add("is_controller", peer.is_controller);
   lines.add("reachable", peer.reachable);
+  lines.add("address", fact->second.address.to_string());
 }
 
 void add_counters(Lines& lines, const DeviceCounters& counters) {

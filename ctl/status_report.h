@@ -16,6 +16,7 @@ struct NetworkFacts {
     std::string name;
     std::string role;      // "controller", "peer", "member"
     std::string endpoint;  // as the file has it, perhaps by name; may be empty
+    IpAddress address{};   // inside the tunnel
   };
   struct Route {
     Prefix destination;
@@ -64,8 +65,8 @@ std::string_view to_string(ForwardMode mode);
 // confirmation), and for each destination that several peers can carry
 //   route=PREFIX NAME
 // with the peer that carries it now, "-" if none is alive. Peer: name, role, configured_endpoint,
-// is_controller, reachable (there is a session, and what is sent on it is answered as far as
-// that is known).
+// is_controller, address (inside the tunnel), reachable (there is a session, and what is sent on it
+// is answered as far as that is known).
 std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
                                const DeviceCounters& counters);
 

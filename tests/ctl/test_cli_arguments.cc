@@ -53,6 +53,25 @@ TEST(CliArguments, ReadsEveryCommand) {
   EXPECT_EQ(accept({"confirm", "vpn"}).interface, "vpn");
 }
 
+TEST(CliArguments, AnInterfaceAndPeersCanBeToldApart) {
+  const CliArguments sure =
+      accept({"wait", "--handshake", "a", "b", "--timeout", "2", "--interface", "vpn"});
+  EXPECT_EQ(sure.interface, "vpn");
+  EXPECT_TRUE(sure.is_surely_interface);
+  EXPECT_THAT(sure.wait_peers, ElementsAre("a", "b"));
+  EXPECT_EQ(sure.timeout, seconds(2));
+  EXPECT_FALSE(accept({"wait", "vpn", "--handshake"}).is_surely_interface);
+  EXPECT_THAT(refuse({"wait", "a", "--handshake", "--interface", "vpn"}),
+              HasSubstr("only one can be meant"));
+}
+
+TEST(CliArguments, SaysHowLongADaemonMayBeSilent) {
+  EXPECT_EQ(accept({"status"}).timeout, seconds(3));
+  EXPECT_EQ(accept({"status", "--timeout", "500ms"}).timeout, milliseconds(500));
+  EXPECT_EQ(accept({"reload", "--timeout", "2"}).timeout, seconds(2));
+  EXPECT_EQ(accept({"confirm"}).timeout, seconds(3));
+}
+
 TEST(CliArguments, WaitsForPeersOrForHandshakesOfAllOrSome) {
   const CliArguments peers = accept({"wait", "vpn", "--peers", "--timeout", "5"});
   EXPECT_FALSE(peers.wait_handshake);

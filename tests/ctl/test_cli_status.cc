@@ -108,32 +108,32 @@ CliArguments handshake(std::vector<std::string> peers = {}) {
 }
 
 TEST(Wait, PeersAreThereWhenTheInterfaceIsUp) {
-  EXPECT_THAT(missing_for({}, status(), kNow), IsEmpty());
+  EXPECT_THAT(missing_for({}, status(), {}, kNow), IsEmpty());
   InterfaceStatus down = status();
   down.up = false;
-  EXPECT_THAT(missing_for({}, down, kNow), ElementsAre(HasSubstr("ip link set vpn up")));
+  EXPECT_THAT(missing_for({}, down, {}, kNow), ElementsAre(HasSubstr("ip link set vpn up")));
   InterfaceStatus keyless = status();
   keyless.own_public_key.clear();
-  EXPECT_THAT(missing_for({}, keyless, kNow), ElementsAre(HasSubstr("private key")));
+  EXPECT_THAT(missing_for({}, keyless, {}, kNow), ElementsAre(HasSubstr("private key")));
 }
 
 TEST(Wait, ALoneHostOfANetworkIsReadyButAnEmptyInterfaceIsNot) {
   InterfaceStatus lone = status();
   lone.peers.clear();
-  EXPECT_THAT(missing_for(handshake(), lone, kNow), IsEmpty());
+  EXPECT_THAT(missing_for(handshake(), lone, {}, kNow), IsEmpty());
   lone.network.clear();
-  EXPECT_THAT(missing_for({}, lone, kNow), ElementsAre(HasSubstr("no peers")));
+  EXPECT_THAT(missing_for({}, lone, {}, kNow), ElementsAre(HasSubstr("no peers")));
 }
 
 TEST(Wait, OnlyThePeersThatAreNamedCount) {
-  EXPECT_THAT(missing_for(handshake({"server2"}), status(), kNow), IsEmpty());
-  EXPECT_THAT(missing_for(handshake(), status(), kNow), ElementsAre(HasSubstr("server1, ")));
-  EXPECT_THAT(missing_for(handshake({"server3"}), status(), kNow),
-              ElementsAre(HasSubstr("its peers are server1, server2")));
+  EXPECT_THAT(missing_for(handshake({"server2"}), status(), {}, kNow), IsEmpty());
+  EXPECT_THAT(missing_for(handshake(), status(), {}, kNow), ElementsAre(HasSubstr("server1, ")));
+  EXPECT_THAT(missing_for(handshake({"server3"}), status(), {}, kNow),
+              ElementsAre(HasSubstr("did you mean \"server1\"?")));
 }
 
 TEST(Wait, NamesPeerEndpointSinceWhenAndCause) {
-  const auto missing = missing_for(handshake(), status(), kNow);
+  const auto missing = missing_for(handshake(), status(), {}, kNow);
   ASSERT_EQ(missing.size(), 1u);
   EXPECT_THAT(missing[0], HasSubstr("server1, vpn1.example.com:51820: no session, none since the "
                                     "daemon's start 12 seconds ago; "));
@@ -174,9 +174,19 @@ struct World {
   int num_queries = 0;
   std::function<Result<InterfaceStatus>(int)> daemon;
 
+  std::vector<std::string> interfaces{"vpn"};
+  std::vector<std::string> nudged;
+
   WaitPorts ports() {
     WaitPorts ports;
-    ports.query = [this] { return daemon(num_queries++); };
+    ports.query = [this](const std::string& interface, Duration) -> Result<InterfaceStatus> {
+      if (!interface.empty() && interface != "vpn") return Error{"no daemon listens there"};
+      return daemon(num_queries++);
+    };
+    ports.interfaces = [this] { return interfaces; };
+    ports.nudge = [this](const InterfaceStatus&, const PeerStatus& peer) {
+      nudged.push_back(peer.label());
+    };
     ports.now = [this] { return now; };
     ports.unix_now = [] { return kNow; };
     ports.sleep = [this](Duration duration) { now += duration; };
@@ -255,6 +265,109 @@ TEST(Wait, WithoutANetworkASessionIsAllThatIsKnown) {
     return read;
   };
   EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
+}
+
+// The session of a member that died is good for three minutes still; nobody watches members.
+InterfaceStatus mesh(std::int64_t rx_bytes) {
+  InterfaceStatus read = status();
+  read.peers.resize(1);
+  PeerStatus& member = read.peers[0];
+  member.name = "kingfisher";
+  member.role = "member";
+  member.address = "10.42.0.1";
+  member.is_controller = false;
+  member.has_session = true;
+  member.reachable = true;
+  member.rx_bytes = rx_bytes;
+  member.last_handshake = kNow - 60;
+  return read;
+}
+
+TEST(Wait, ASessionWithADeadMemberIsNotEnough) {
+  World world;
+  world.daemon = [](int) { return mesh(1000); };
+  const CliOutput output = wait_until_ready(handshake(), world.ports());
+  EXPECT_EQ(output.exit_code, EXIT_FAILURE);
+  EXPECT_THAT(output.err, HasSubstr("kingfisher, vpn1.example.com:51820: no answer"));
+  // Once a second in five.
+  EXPECT_THAT(world.nudged, ::testing::Each("kingfisher"));
+  EXPECT_EQ(world.nudged.size(), 5u);
+}
+
+TEST(Wait, AMemberThatAnswersWhenAskedIsThere) {
+  World world;
+  world.daemon = [](int query) { return mesh(query < 2 ? 1000 : 1096); };
+  EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
+  EXPECT_EQ(world.num_queries, 3);
+  EXPECT_THAT(world.nudged, ElementsAre("kingfisher"));
+}
+
+TEST(Wait, OfAForwarderWithoutTunASessionIsAllThatIsKnown) {
+  World world;
+  world.daemon = [](int) {
+    InterfaceStatus read = mesh(1000);
+    read.tun = false;
+    return read;
+  };
+  EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
+}
+
+TEST(Wait, OfVeryManyPeersFewAreAskedAtATime) {
+  World world;
+  world.daemon = [](int) {
+    InterfaceStatus read = mesh(1000);
+    read.peers.resize(1000, read.peers[0]);
+    for (std::size_t i = 0; i < 1000; ++i) read.peers[i].public_key = std::to_string(i);
+    return read;
+  };
+  CliArguments arguments = handshake();
+  arguments.timeout = milliseconds(10);
+  (void)wait_until_ready(arguments, world.ports());
+  EXPECT_LE(world.nudged.size(), 128u);
+}
+
+CliOutput wait_on(World& world, CliArguments arguments) {
+  world.daemon = [](int) { return status(); };
+  return wait_until_ready(arguments, world.ports());
+}
+
+TEST(Wait, AnUnknownNameIsRefusedAtOnceWithTheNearest) {
+  World world;
+  const CliOutput output = wait_on(world, handshake({"server2", "servre1"}));
+  EXPECT_EQ(output.exit_code, kCliUsageError);
+  EXPECT_THAT(output.err, HasSubstr("servre1: no such peer at vpn; did you mean \"server1\"?"));
+  EXPECT_EQ(world.now, Instant{});
+  EXPECT_THAT(wait_on(world, handshake({"laptop1"})).err, HasSubstr("this host itself"));
+}
+
+TEST(Wait, TakesNoInterfaceForAPeer) {
+  World world;
+  const CliOutput output = wait_on(world, handshake({"vpn"}));
+  EXPECT_EQ(output.exit_code, kCliUsageError);
+  EXPECT_THAT(output.err, HasSubstr("vpn is an interface, no peer of vpn"));
+  EXPECT_EQ(world.now, Instant{});
+}
+
+TEST(Wait, TakesNoPeerForAnInterface) {
+  World world;
+  CliArguments arguments = handshake({"server2"});
+  arguments.interface = "server1";
+  const CliOutput output = wait_on(world, arguments);
+  EXPECT_EQ(output.exit_code, kCliUsageError);
+  EXPECT_THAT(output.err, HasSubstr("server1 is a peer of vpn, no interface; write hawser wait vpn "
+                                    "--handshake server1"));
+  EXPECT_EQ(world.now, Instant{});
+  arguments.is_surely_interface = true;
+  EXPECT_EQ(wait_on(world, arguments).exit_code, EXIT_FAILURE);
+  EXPECT_EQ(world.now, Instant{} + seconds(5));
+}
+
+TEST(Wait, WithoutANetworkAKeyMayStillBeAddedButANameNever) {
+  InterfaceStatus stock = status();
+  stock.network.clear();
+  const std::string key(43, 'A');
+  EXPECT_EQ(unknown_peer(handshake({key + "="}), stock, {"vpn"}), "");
+  EXPECT_THAT(unknown_peer(handshake({"laptop9"}), stock, {"vpn"}), HasSubstr("no such peer"));
 }
 
 TEST(StatusText, AControllerThatWasNeverHeardIsNotCalledDead) {

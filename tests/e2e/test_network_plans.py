@@ -2,6 +2,8 @@
 preshared keys, a controller without TUN."""
 
 import re
+import signal
+import time
 from itertools import permutations
 
 import pytest
@@ -147,3 +149,56 @@ def test_a_controller_needs_no_tun(lab, engine):
     done = hawser(server.namespace, "probe", "golden", "--to", "laptop1", "--count", 1,
                   "--control-dir", server.dir, check=False)
     assert done.returncode != 0 and "no TUN device" in done.stderr
+
+
+def wait_for(member, *words):
+    """hawser wait; its result and how long it took."""
+    begin = time.monotonic()
+    done = hawser(member.namespace, "wait", *words, "--control-dir", member.dir, check=False)
+    return done, time.monotonic() - begin
+
+
+def test_wait_does_not_take_a_killed_member_for_a_ready_one(lab, engine):
+    network = start(lab, engine, full_mesh)
+    all_reach_each_other(network, mesh_ip)
+    laptop = network["laptop1"]
+    done, _ = wait_for(laptop, "--handshake", "--timeout", 20)
+    assert done.returncode == 0, done.stderr
+    network["storage"].daemon.crash()
+    assert laptop.status()[2]["storage"]["has_session"] == "true"
+    done, _ = wait_for(laptop, "--handshake", "storage", "--timeout", 2)
+    assert done.returncode == 1 and "storage, " in done.stderr and "no answer" in done.stderr, done
+    done, _ = wait_for(laptop, "--handshake", "printer", "--timeout", 20)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_stopped_daemon_holds_no_command_up(lab, engine):
+    network = PlannedNetwork(lab, engine, node_id)
+    member = network["laptop1"].start()
+    member.daemon.process.signal(signal.SIGSTOP)
+    try:
+        done, seconds = wait_for(member, "--handshake", "--timeout", 2)
+        assert done.returncode == 1 and "gave up after 2.00 s" in done.stderr
+        assert "is stopped; kill -CONT" in done.stderr and seconds < 4, (seconds, done.stderr)
+        for command in ("status", "reload", "confirm"):
+            begin = time.monotonic()
+            done = hawser(member.namespace, command, "--timeout", "1s", "--control-dir", member.dir,
+                          check=False)
+            assert done.returncode == 1 and "is stopped" in done.stderr, done
+            assert time.monotonic() - begin < 3, command
+    finally:
+        member.daemon.process.signal(signal.SIGCONT)
+    # What was given up on is not done afterwards.
+    assert "reload" not in member.daemon.process.output()
+    member.stop()
+
+
+def test_wait_refuses_at_once_what_cannot_come_true(lab, engine):
+    network = PlannedNetwork(lab, engine, node_id)
+    member = network["laptop1"].start()
+    for words, said in ((("--handshake", "storrage"), 'did you mean "storage"?'),
+                        (("--handshake", network.interface), "is an interface"),
+                        (("storage", "--handshake", "printer"), "is a peer of")):
+        done, seconds = wait_for(member, *words, "--timeout", 20)
+        assert done.returncode == 2 and said in done.stderr and seconds < 10, done
+    member.stop()
