@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/wire.h"
+#include "mesh/address_plan_node_id.h"
 #include "mesh/name_hash.h"
 #include "mesh/plan_builder.h"
 
@@ -30,6 +31,8 @@ std::vector<Hub> hubs_of(const Network& network) {
   return hubs;
 }
 
+Prefix host_prefix(const IpAddress& address) { return Prefix(address, address.bits()); }
+
 std::size_t hub_index(const std::vector<Hub>& hubs, const NetworkHost* host) {
   const auto found =
       std::find_if(hubs.begin(), hubs.end(), [&](const Hub& hub) { return hub.host == host; });
@@ -53,7 +56,7 @@ std::vector<std::uint32_t> hubs_from(const std::vector<Hub>& hubs, std::size_t f
 void plan_as_peer(PlanBuilder& builder, const Network& network, const NetworkHost& self,
                   const std::vector<Hub>& hubs) {
   for (const Hub& hub : hubs) {
-    const IpAddress own = peer_address(hub.subnet, self.name);
+    const IpAddress own = peer_address(hub.subnet, peer_suffix(self));
     builder.add_address(own, kControllerPrefixLen);
     builder.add_peer(*hub.host, controller_address(hub.subnet), own);
   }
@@ -61,6 +64,12 @@ void plan_as_peer(PlanBuilder& builder, const Network& network, const NetworkHos
     const std::vector<std::uint32_t> through = hubs_from(hubs, i, builder, self);
     builder.add_prefix(hubs[i].subnet, through, through);
     builder.add_extra_prefixes(*hubs[i].host, through, through);
+  }
+  if (network.ipv4) {
+    // One prefix for everybody: no controller's part can be told from another's.
+    const std::size_t designated = hub_index(hubs, network.designated_controller(self));
+    const std::vector<std::uint32_t> through = hubs_from(hubs, designated, builder, self);
+    builder.add_prefix(*network.ipv4, through, through);
   }
   for (const NetworkHost* const peer : network.hosts_of(HostRole::kPeer)) {
     if (peer == &self || peer->allowed_ips.empty()) continue;
@@ -82,12 +91,15 @@ void plan_as_controller(PlanBuilder& builder, const Network& network, const Netw
     if (hub.host != &self) builder.add_peer(*hub.host, controller_address(hub.subnet), own);
   }
   for (const NetworkHost* const peer : peers) {
-    builder.add_peer(*peer, peer_address(own_subnet, peer->name), own);
+    builder.add_peer(*peer, peer_address(own_subnet, peer_suffix(*peer)), own);
   }
   for (const Hub& hub : hubs) {
     if (hub.host == &self) continue;
     const std::vector<std::uint32_t> itself = {builder.index_of(*hub.host)};
     builder.add_prefix(hub.subnet, itself, itself);
+    if (network.ipv4) {
+      builder.add_prefix(host_prefix(*ipv4_address(network, *hub.host)), itself, itself);
+    }
     builder.add_extra_prefixes(*hub.host, itself, itself);
   }
   // Behind the peer itself, in order: the others from the subnet's own controller on.
@@ -103,10 +115,13 @@ void plan_as_controller(PlanBuilder& builder, const Network& network, const Netw
     };
     for (std::size_t i = 0; i < hubs.size(); ++i) {
       const std::vector<std::uint32_t> through = behind_peer(i);
-      builder.add_prefix(peer_prefix(hubs[i].subnet, peer->name), through, through);
+      builder.add_prefix(peer_prefix(hubs[i].subnet, peer_suffix(*peer)), through, through);
     }
     const std::vector<std::uint32_t> through =
         behind_peer(hub_index(hubs, network.designated_controller(*peer)));
+    if (network.ipv4) {
+      builder.add_prefix(host_prefix(*ipv4_address(network, *peer)), through, through);
+    }
     builder.add_extra_prefixes(*peer, through, through);
   }
 }
@@ -142,14 +157,18 @@ std::uint64_t peer_suffix(std::string_view peer_name) {
   return load_be64(name_hash(peer_name).data());
 }
 
-IpAddress peer_address(const Prefix& controller_subnet, std::string_view peer_name) {
+std::uint64_t peer_suffix(const NetworkHost& peer) {
+  return peer.address_suffix.value_or(peer_suffix(peer.name));
+}
+
+IpAddress peer_address(const Prefix& controller_subnet, std::uint64_t suffix) {
   IpAddress address = controller_subnet.address();
-  store_be64(address.bytes.data() + kPeerSuffixOffset, peer_suffix(peer_name));
+  store_be64(address.bytes.data() + kPeerSuffixOffset, suffix);
   return address;
 }
 
-Prefix peer_prefix(const Prefix& controller_subnet, std::string_view peer_name) {
-  return Prefix(peer_address(controller_subnet, peer_name), kPeerPrefixLen);
+Prefix peer_prefix(const Prefix& controller_subnet, std::uint64_t suffix) {
+  return Prefix(peer_address(controller_subnet, suffix), kPeerPrefixLen);
 }
 
 std::optional<IpAddress> named_address(const Network& network, const NetworkHost& host) {
@@ -159,7 +178,12 @@ std::optional<IpAddress> named_address(const Network& network, const NetworkHost
   }
   const NetworkHost* const controller = network.designated_controller(host);
   if (controller == nullptr) return {};
-  return peer_address(controller_subnet(prefix, controller->name), host.name);
+  return peer_address(controller_subnet(prefix, controller->name), peer_suffix(host));
+}
+
+std::optional<IpAddress> ipv4_address(const Network& network, const NetworkHost& host) {
+  if (!network.ipv4 || host.ipv4) return host.ipv4;
+  return node_address(*network.ipv4, host.name, {});
 }
 
 void plan_controllers_and_peers(HostPlan& plan, const Network& network, const NetworkHost& self) {
@@ -169,6 +193,9 @@ void plan_controllers_and_peers(HostPlan& plan, const Network& network, const Ne
     plan_as_controller(builder, network, self, hubs);
   } else {
     plan_as_peer(builder, network, self, hubs);
+  }
+  if (network.ipv4) {
+    builder.add_address(*ipv4_address(network, self), network.ipv4->length());
   }
   builder.finish();
 }

@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "base/wire.h"
 #include "mesh/address_plan_controllers_and_peers.h"
@@ -9,6 +10,22 @@
 
 namespace hawser::mesh_internal {
 namespace {
+
+// The network's address and the broadcast address.
+constexpr std::size_t kReservedInPrefix = 2;
+
+// Of an IPv4 prefix that is not the whole of IPv4.
+std::uint32_t host_mask(const Prefix& v4) { return ~std::uint32_t{0} >> v4.length(); }
+
+bool is_reserved(const IpAddress& address, const Prefix& cidr) {
+  // In prefixes up to /30 the first address is the network's and the last the broadcast address.
+  // The first of an IPv6 prefix is the subnet-router anycast address (RFC 4291 §2.6.1).
+  if (cidr.length() + 1 >= address.bits()) return false;
+  if (address == cidr.address()) return true;
+  if (address.family == IpFamily::kV6) return false;
+  const std::uint32_t mask = host_mask(cidr);
+  return (load_be32(address.bytes.data()) & mask) == mask;
+}
 
 // --- controllers-and-peers ---
 
@@ -30,20 +47,24 @@ void check_controller_ids(CheckReport& report, const Network& network) {
 void check_peer_prefixes(CheckReport& report, const Network& network) {
   std::map<std::uint32_t, const NetworkHost*> seen;
   for (const NetworkHost* const host : network.hosts_of(HostRole::kPeer)) {
-    const auto upper_half = static_cast<std::uint32_t>(peer_suffix(host->name) >> 32);
+    const auto upper_half = static_cast<std::uint32_t>(peer_suffix(*host) >> 32);
     if (upper_half == 0) {
-      report.error(*host, "", "hashes into the /96 of the controllers' own addresses",
-                   "rename the peer");
+      report.error(*host, host->address_suffix ? "address_suffix" : "",
+                   std::string(host->address_suffix ? "lies in" : "hashes into") +
+                       " the /96 of the controllers' own addresses",
+                   host->address_suffix ? "choose one that does not begin with two zero groups"
+                                        : "rename the peer, or give it an address_suffix");
     }
     const auto [other, is_new] = seen.try_emplace(upper_half, host);
     if (is_new || other->second->name == host->name) continue;
     const auto [later, earlier] = later_and_earlier(*host, *other->second);
     char groups[16];
     std::snprintf(groups, sizeof groups, "%x:%x", upper_half >> 16, upper_half & 0xffff);
-    report.error(*later, "",
+    report.error(*later, later->address_suffix ? "address_suffix" : "",
                  later->name + " and " + host_and_line(*earlier) +
-                     " hash into the same /96 of every controller's subnet (…:" + groups + "::/96)",
-                 "rename one of the two peers");
+                     (later->address_suffix || earlier->address_suffix ? " are in" : " hash into") +
+                     " the same /96 of every controller's subnet (…:" + groups + "::/96)",
+                 "rename one of the two peers, or give it another address_suffix");
   }
 }
 
@@ -68,17 +89,62 @@ void check_designated_controllers(CheckReport& report, const Network& network) {
   }
 }
 
-// --- full-mesh ---
-
-bool is_reserved(const IpAddress& address, const Prefix& cidr) {
-  // In prefixes up to /30 the first address is the network's and the last the broadcast address.
-  // The first of an IPv6 prefix is the subnet-router anycast address (RFC 4291 §2.6.1).
-  if (cidr.length() + 1 >= address.bits()) return false;
-  if (address == cidr.address()) return true;
-  if (address.family == IpFamily::kV6) return false;
-  const std::uint32_t host_mask = ~std::uint32_t{0} >> cidr.length();
-  return (load_be32(address.bytes.data()) & host_mask) == host_mask;
+// The next free host's address behind `taken`, and round; nothing when there is none.
+std::optional<IpAddress> next_free(const Prefix& v4, const IpAddress& taken,
+                                   const std::set<IpAddress>& used) {
+  const std::uint32_t network = load_be32(v4.address().bytes.data());
+  const std::uint32_t mask = host_mask(v4);
+  std::uint32_t host = load_be32(taken.bytes.data());
+  // One of any so many in a row is free, or the network is full.
+  for (std::size_t i = 0; i < used.size() + kReservedInPrefix + 1; ++i) {
+    host = (host + 1) & mask;
+    IpAddress address = v4.address();
+    store_be32(address.bytes.data(), network | host);
+    if (!used.contains(address) && !is_reserved(address, v4)) return address;
+  }
+  return {};
 }
+
+void check_ipv4_addresses(CheckReport& report, const Network& network) {
+  if (!network.ipv4) return;
+  const Prefix& prefix = *network.ipv4;
+  std::map<IpAddress, const NetworkHost*> seen;
+  std::set<IpAddress> used;  // proposals, too: two clashes are not sent to one address
+  for (const NetworkHost& host : network.hosts) used.insert(*ipv4_address(network, host));
+  const auto proposal = [&](const NetworkHost& host, const IpAddress& instead_of) {
+    const std::optional<IpAddress> address = next_free(prefix, instead_of, used);
+    if (!address) return "there is no free address in " + prefix.to_string() + ": widen ipv4";
+    used.insert(*address);
+    return "write ipv4 = \"" + address->to_string() + "\" in [" + host.path() + "]";
+  };
+  for (const NetworkHost& host : network.hosts) {
+    const IpAddress address = *ipv4_address(network, host);
+    const std::string text = address.to_string();
+    const std::string_view key = host.ipv4 ? "ipv4" : "";
+    if (!prefix.contains(address)) {
+      report.error(host, key, text + " is outside of the network's ipv4 " + prefix.to_string(),
+                   proposal(host, prefix.address()));
+      continue;
+    }
+    if (is_reserved(address, prefix)) {
+      report.error(host, key,
+                   std::string(host.ipv4 ? "" : "hashes to ") + text +
+                       (host.ipv4 ? " is" : ", which is") + " not a host's address in " +
+                       prefix.to_string(),
+                   proposal(host, address));
+      continue;
+    }
+    const auto [other, is_new] = seen.try_emplace(address, &host);
+    if (is_new || other->second->name == host.name) continue;
+    const auto [later, earlier] = later_and_earlier(host, *other->second);
+    report.error(
+        *later, later->ipv4 ? "ipv4" : "",
+        later->name + " and " + host_and_line(*earlier) + " have the same IPv4 address, " + text,
+        proposal(*later, address));
+  }
+}
+
+// --- full-mesh ---
 
 void check_mesh_ips(CheckReport& report, const Network& network) {
   std::map<IpAddress, const NetworkHost*> seen;
@@ -131,6 +197,7 @@ void check_addresses(CheckReport& report, const Network& network) {
       check_controller_ids(report, network);
       check_peer_prefixes(report, network);
       check_designated_controllers(report, network);
+      check_ipv4_addresses(report, network);
       return;
     case AddressPlan::kFullMesh:
       check_mesh_ips(report, network);

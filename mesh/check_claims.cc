@@ -52,8 +52,8 @@ std::string hosts_inside(const DerivedClaims& claims, const Prefix& prefix,
   return text;
 }
 
-void check_against_plan(CheckReport& report, const DerivedClaims& claims, const NetworkHost& host,
-                        const LinedPrefix& extra) {
+void check_against_plan(CheckReport& report, const Network& network, const DerivedClaims& claims,
+                        const NetworkHost& host, const LinedPrefix& extra) {
   const auto cover = closest_cover(claims, extra.prefix);
   if (cover != claims.end()) {
     const auto& [prefix, owner] = *cover;
@@ -62,6 +62,12 @@ void check_against_plan(CheckReport& report, const DerivedClaims& claims, const 
               "takes addresses that the plan gives to " + host_and_line(*owner) + ", " +
                   prefix.to_string(),
               "remove it: the plan routes all of the network's own addresses");
+    return;
+  }
+  if (network.ipv4 && network.ipv4->contains(extra.prefix)) {
+    report_at(report, Severity::kError, host, extra,
+              "lies in the network's own IPv4 addresses, " + network.ipv4->to_string(),
+              "choose another ipv4 for the network, one that no network behind a host has");
     return;
   }
   const std::string inside = hosts_inside(claims, extra.prefix, host);
@@ -137,7 +143,7 @@ void check_claims(CheckReport& report, const Network& network) {
   ExtraClaims extras;
   for (const auto& [order, entry] : ordered) {
     const auto& [host, extra] = entry;
-    check_against_plan(report, claims, *host, *extra);
+    check_against_plan(report, network, claims, *host, *extra);
     check_against_default(report, *host, *extra);
     check_against_endpoints(report, endpoints, *host, *extra);
     check_against_extras(report, extras, *host, *extra);

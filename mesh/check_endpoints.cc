@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_set>
+#include <vector>
 
 #include "mesh/check_parts.h"
 #include "mesh/claims.h"
@@ -12,11 +13,14 @@ namespace {
 using FullNames = std::unordered_set<std::string>;  // lower case
 
 void check_reachable(CheckReport& report, const FullNames& full_names, const NetworkHost& host,
-                     const std::optional<Prefix>& whole) {
+                     const std::vector<Prefix>& own) {
   const std::string text = host.endpoint->to_string();
   std::string name = lower_case(host.endpoint->host);
   if (name.ends_with('.')) name.pop_back();
   const std::optional<IpAddress> address = host.endpoint->address();
+  const auto whole = std::find_if(own.begin(), own.end(), [&](const Prefix& prefix) {
+    return address && prefix.contains(*address);
+  });
   if (address && (address->is_unspecified() || address->is_multicast())) {
     report.error(host, "endpoint", text + " is not the address of a host",
                  "write the address on which others reach " + host.name);
@@ -27,7 +31,7 @@ void check_reachable(CheckReport& report, const FullNames& full_names, const Net
   } else if ((address && address->is_loopback()) || name == "localhost") {
     report.warning(host, "endpoint", text + " is reached on the same machine only",
                    "write the address on which others reach " + host.name);
-  } else if (address && whole && whole->contains(*address)) {
+  } else if (whole != own.end()) {
     report.error(host, "endpoint",
                  text + " is an address inside of the network " + whole->to_string() +
                      ": the tunnel would run through itself",
@@ -103,7 +107,7 @@ void check_somebody_can_call(CheckReport& report, const Network& network) {
 }  // namespace
 
 void check_endpoints(CheckReport& report, const Network& network, const CheckContext& context) {
-  const std::optional<Prefix> whole = whole_network(network);
+  const std::vector<Prefix> whole = whole_network(network);
   FullNames full_names;
   for (const NetworkHost& host : network.hosts) {
     full_names.insert(lower_case(network.full_name(host)));

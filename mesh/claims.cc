@@ -14,8 +14,12 @@ DerivedClaims controllers_and_peers(const Network& network) {
     const Prefix subnet = controller_subnet(prefix, controller->name);
     claims.try_emplace(subnet, controller);
     for (const NetworkHost* const peer : peers) {
-      claims.try_emplace(peer_prefix(subnet, peer->name), peer);
+      claims.try_emplace(peer_prefix(subnet, peer_suffix(*peer)), peer);
     }
+  }
+  for (const NetworkHost& host : network.hosts) {
+    const std::optional<IpAddress> address = ipv4_address(network, host);
+    if (address) claims.try_emplace(Prefix(*address, address->bits()), &host);
   }
   return claims;
 }
@@ -38,9 +42,15 @@ DerivedClaims derived_claims(const Network& network) {
   return claims;
 }
 
-std::optional<Prefix> whole_network(const Network& network) {
-  if (network.plan != AddressPlan::kControllersAndPeers) return network.cidr;
-  return mesh_network_prefix(network.name);
+std::vector<Prefix> whole_network(const Network& network) {
+  std::vector<Prefix> prefixes;
+  if (network.plan == AddressPlan::kControllersAndPeers) {
+    prefixes.push_back(mesh_network_prefix(network.name));
+    if (network.ipv4) prefixes.push_back(*network.ipv4);
+  } else if (network.cidr) {
+    prefixes.push_back(*network.cidr);
+  }
+  return prefixes;
 }
 
 }  // namespace hawser::mesh_internal

@@ -46,9 +46,11 @@ struct NetworkHost {
   std::string name;
   HostRole role = HostRole::kMember;
   std::optional<PublicKey> public_key;
-  std::optional<EndpointName> endpoint;  // controllers and members
-  std::string controller;                // peers: the designated one; may be empty
-  std::optional<IpAddress> mesh_ip;      // members of a full mesh
+  std::optional<EndpointName> endpoint;         // controllers and members
+  std::string controller;                       // peers: the designated one; may be empty
+  std::optional<IpAddress> mesh_ip;             // members of a full mesh
+  std::optional<IpAddress> ipv4;                // in place of the one that its name gives
+  std::optional<std::uint64_t> address_suffix;  // peers: the same for the low half of its IPv6
   std::vector<LinedPrefix> allowed_ips;  // beyond what the address plan gives: LANs behind it
   std::string preshared_key_file;        // as written; empty: none
   std::optional<std::uint16_t> persistent_keepalive;  // seconds; 0 turns it off
@@ -69,6 +71,7 @@ struct Network {
   std::string interface;  // the same
   AddressPlan plan = AddressPlan::kControllersAndPeers;
   std::optional<Prefix> cidr;  // full-mesh, node-id
+  std::optional<Prefix> ipv4;  // controllers-and-peers: beside the IPv6 addresses
   std::uint32_t mtu = kDefaultNetworkMtu;
   std::uint16_t port = kDefaultNetworkPort;
 

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/wire.h"
 #include "mesh/document.h"
 #include "mesh/key_fault.h"
 #include "mesh/name_rules.h"
@@ -21,6 +22,9 @@ using mesh_internal::TableReader;
 
 constexpr std::uint32_t kMaxMtu = 65535;
 constexpr unsigned kMaxNodeIdPrefixLen = 30;
+// The largest block that there is for private use (RFC 1918); what is broader takes others' too.
+constexpr unsigned kMinIpv4PrefixLen = 8;
+constexpr std::string_view kIpv4Example = "10.60.0.0/16";
 constexpr std::size_t kMaxNetworkNameLen = kMaxDomainNameLen;
 
 constexpr std::array<AddressPlan, 3> kAddressPlans = {AddressPlan::kControllersAndPeers,
@@ -105,6 +109,24 @@ void check_node_id_cidr(Network& network, TableReader& reader) {
   network.cidr.reset();
 }
 
+// "10.42.0.0/24", with a length; bits beyond it are warned of.
+std::optional<Prefix> read_prefix(TableReader& reader, std::string_view key,
+                                  std::string_view example) {
+  const std::optional<LinedString> text = reader.string(key);
+  if (!text) return {};
+  const std::optional<Prefix> prefix = Prefix::parse(text->text);
+  if (!prefix || text->text.find('/') == std::string::npos) {
+    reader.error(key, "\"" + text->text + "\" is not an address and a prefix length",
+                 "write " + std::string(key) + " = \"" + std::string(example) + '"');
+    return {};
+  }
+  if (IpAddress::parse(text->text.substr(0, text->text.find('/'))) != prefix->address()) {
+    reader.warning(key, "\"" + text->text + "\" has bits set beyond its prefix length",
+                   "write " + prefix->to_string());
+  }
+  return prefix;
+}
+
 void read_cidr(Network& network, TableReader& reader) {
   if (network.plan == AddressPlan::kControllersAndPeers) {
     reader.refuse("cidr",
@@ -112,26 +134,39 @@ void read_cidr(Network& network, TableReader& reader) {
                   "remove it, or choose plan = \"full-mesh\" or \"node-id\"");
     return;
   }
-  const std::optional<LinedString> text = reader.string("cidr");
   const bool is_node_id = network.plan == AddressPlan::kNodeId;
-  if (!reader.has("cidr")) {
-    if (is_node_id) network.cidr = Prefix::parse("10.50.0.0/16");
-    if (!is_node_id) reader.error("cidr", "is missing", "write cidr = \"10.42.0.0/24\"");
+  network.cidr = read_prefix(reader, "cidr", "10.42.0.0/24");
+  if (reader.has("cidr")) {
+    if (is_node_id && network.cidr) check_node_id_cidr(network, reader);
+  } else if (is_node_id) {
+    network.cidr = Prefix::parse("10.50.0.0/16");
+  } else {
+    reader.error("cidr", "is missing", "write cidr = \"10.42.0.0/24\"");
+  }
+}
+
+// Beside the IPv6 addresses that the plan derives.
+void read_ipv4(Network& network, TableReader& reader) {
+  if (network.plan != AddressPlan::kControllersAndPeers) {
+    reader.refuse("ipv4", "is only for plan controllers-and-peers",
+                  "remove it; cidr gives this plan's addresses");
     return;
   }
-  if (!text) return;
-  network.cidr = Prefix::parse(text->text);
-  if (!network.cidr || text->text.find('/') == std::string::npos) {
-    network.cidr.reset();
-    reader.error("cidr", "\"" + text->text + "\" is not an address and a prefix length",
-                 "write cidr = \"10.42.0.0/24\"");
-    return;
+  const std::optional<Prefix> prefix = read_prefix(reader, "ipv4", kIpv4Example);
+  if (!prefix) return;
+  const std::string remedy = "choose a private one: ipv4 = \"" + std::string(kIpv4Example) + '"';
+  const IpAddress& address = prefix->address();
+  if (address.family != IpFamily::kV4) {
+    reader.error("ipv4", prefix->to_string() + " is not IPv4", remedy);
+  } else if (prefix->length() > kMaxNodeIdPrefixLen) {
+    reader.error("ipv4", prefix->to_string() + " leaves no room for hosts",
+                 "take a prefix up to /" + std::to_string(kMaxNodeIdPrefixLen));
+  } else if (prefix->length() < kMinIpv4PrefixLen || address.is_unspecified() ||
+             address.is_loopback() || address.is_multicast() || address.is_link_local()) {
+    reader.error("ipv4", prefix->to_string() + " is not a network's own to give out", remedy);
+  } else {
+    network.ipv4 = prefix;
   }
-  if (IpAddress::parse(text->text.substr(0, text->text.find('/'))) != network.cidr->address()) {
-    reader.warning("cidr", "\"" + text->text + "\" has bits set beyond its prefix length",
-                   "write " + network.cidr->to_string());
-  }
-  if (is_node_id) check_node_id_cidr(network, reader);
 }
 
 void read_network_numbers(Network& network, TableReader& reader) {
@@ -155,6 +190,7 @@ void read_network_section(Network& network, const DocumentNode& table,
   read_plan(network, reader);
   read_network_names(network, reader);
   read_cidr(network, reader);
+  read_ipv4(network, reader);
   read_network_numbers(network, reader);
   reader.finish();
 }
@@ -218,6 +254,43 @@ void read_mesh_ip(NetworkHost& host, const Network& network, TableReader& reader
     reader.error("mesh_ip", "\"" + text->text + "\" is not an address",
                  "write an address of " + example + ", without a prefix length");
   }
+}
+
+void read_host_ipv4(NetworkHost& host, const Network& network, TableReader& reader) {
+  if (!network.key_lines.contains("ipv4")) {
+    const bool has_prefix = network.plan == AddressPlan::kControllersAndPeers;
+    reader.refuse("ipv4",
+                  has_prefix ? "needs a prefix to be in" : "is only for plan controllers-and-peers",
+                  has_prefix ? "write ipv4 = \"" + std::string(kIpv4Example) + "\" in [network]"
+                             : "remove it");
+    return;
+  }
+  const std::optional<LinedString> text = reader.string("ipv4");
+  if (!text) return;
+  host.ipv4 = IpAddress::parse(text->text);
+  if (host.ipv4 && host.ipv4->family == IpFamily::kV4) return;
+  host.ipv4.reset();
+  reader.error("ipv4", "\"" + text->text + "\" is not an IPv4 address",
+               "write an address of the network's ipv4, without a prefix length");
+}
+
+// The last four groups of an IPv6 address.
+void read_address_suffix(NetworkHost& host, TableReader& reader) {
+  if (host.role != HostRole::kPeer) {
+    reader.refuse("address_suffix", "is only for peers", "remove it");
+    return;
+  }
+  const std::optional<LinedString> text = reader.string("address_suffix");
+  if (!text) return;
+  const bool is_plain =
+      text->text.find_first_not_of("0123456789abcdefABCDEF:") == std::string::npos;
+  const auto address = is_plain ? IpAddress::parse("0:0:0:0:" + text->text) : std::nullopt;
+  if (!address) {
+    reader.error("address_suffix", "\"" + text->text + "\" is not the lower half of an address",
+                 "write four groups: address_suffix = \"bcd6:8f7f:3d6c:97\"");
+    return;
+  }
+  host.address_suffix = load_be64(address->bytes.data() + 8);
 }
 
 void read_allowed_ips(NetworkHost& host, TableReader& reader) {
@@ -295,6 +368,8 @@ void read_host(Network& network, const DocumentMember& member, HostRole role,
   read_public_key(host, reader);
   read_endpoint(host, network, reader);
   read_mesh_ip(host, network, reader);
+  read_host_ipv4(host, network, reader);
+  read_address_suffix(host, reader);
   read_controller(host, reader);
   read_allowed_ips(host, reader);
   read_preshared_key_file(host, reader);

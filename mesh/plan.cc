@@ -15,6 +15,7 @@ namespace {
 bool is_complete(const Network& network) {
   if (network.name.empty()) return false;
   if (network.plan != AddressPlan::kControllersAndPeers && !network.cidr) return false;
+  if (network.key_lines.contains("ipv4") && !network.ipv4) return false;
   return std::all_of(network.hosts.begin(), network.hosts.end(), [&](const NetworkHost& host) {
     const bool needs_endpoint =
         host.role != HostRole::kPeer && network.plan != AddressPlan::kNodeId;
@@ -36,6 +37,8 @@ void add_host_names(HostPlan& plan, const Network& network) {
   for (const NetworkHost& host : network.hosts) {
     const IpAddress address = is_listed ? *host.mesh_ip : *named_address(network, host);
     plan.hosts.push_back({network.full_name(host), address});
+    const std::optional<IpAddress> ipv4 = ipv4_address(network, host);
+    if (ipv4) plan.hosts.push_back({network.full_name(host), *ipv4});
   }
 }
 

@@ -43,8 +43,9 @@ TEST(MeshVectors, ControllersAndPeersAddresses) {
       const std::string name = peer["name"];
       EXPECT_EQ(suffix_text(peer_suffix(name)), peer["suffix"]);
       for (const auto& [controller, subnet] : subnets) {
-        EXPECT_EQ(peer_address(subnet, name).to_string(), peer["addresses"][controller]);
-        EXPECT_EQ(peer_prefix(subnet, name).to_string(),
+        EXPECT_EQ(peer_address(subnet, peer_suffix(name)).to_string(),
+                  peer["addresses"][controller]);
+        EXPECT_EQ(peer_prefix(subnet, peer_suffix(name)).to_string(),
                   peer["allowed_ips_at_controllers"][controller]);
       }
     }
