@@ -105,7 +105,7 @@ class Model {
     for (const NetworkHost* const peer : network.hosts_of(HostRole::kPeer)) {
       if (peer == self_ || !is_controller(*self_)) continue;
       for (const Prefix& subnet : subnets)
-        owned_.emplace_back(peer_prefix(subnet, peer->name), peer);
+        owned_.emplace_back(peer_prefix(subnet, peer_suffix(*peer)), peer);
     }
     for (const NetworkHost& host : network.hosts) {
       if (&host == self_) continue;

@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import permutations
 from pathlib import Path
 from typing import Iterable, Optional
@@ -65,6 +65,13 @@ def controller_address(controller: str) -> str:
 def peer_address(peer: str, controller: str) -> str:
     suffix = int.from_bytes(_hash(peer)[:8], "big")
     return str(IPv6Address(subnet_number(controller) | suffix))
+
+
+def ipv4_address(name: str, prefix: int = 10 << 24 | 60 << 16, bits: int = 16) -> str:
+    """What a name gives in [network]'s ipv4: as in plan node-id, never moved."""
+    number = prefix | int.from_bytes(_hash(name)[:4], "big") & (1 << 32 - bits) - 1
+    last = min(max(number & 255, 1), 254)
+    return str(IPv4Address(number & ~255 | last))
 
 
 class Member:
@@ -267,6 +274,17 @@ class Network:
     def await_carrier(self, controller: str, seconds: float, subnet_of: str = "server1") -> None:
         wait_until(lambda: self.carried_by(controller, subnet_of), seconds,
                    f"all peers reach {subnet_of}'s subnet through {controller}", every=0.05)
+
+
+class PlannedNetwork(Network):
+    """The same five hosts, described otherwise."""
+
+    def __init__(self, lab: Lab, engine: str, describe):
+        self.describe = describe
+        super().__init__(lab, engine)
+
+    def text(self, endpoints: Optional[dict] = None) -> str:
+        return self.describe(self)
 
 
 def reaches(namespace: Namespace, address: str, seconds: float = CONNECT_S) -> None:

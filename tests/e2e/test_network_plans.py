@@ -9,23 +9,12 @@ from itertools import permutations
 import pytest
 
 from network_lab import (CONTROLLERS, DESIGNATED, LINES_OF_OTHERS, NETWORK, PEERS, PORT, Network,
-                         controller_address, hawser, peer_address, reaches)
+                         PlannedNetwork, controller_address, hawser, peer_address, reaches)
 
 pytestmark = pytest.mark.hawser_only
 
 PSK = "shared.psk"
 LANS = {"storage": ("192.168.77", "2001:db8:77:"), "laptop1": ("192.168.88", "2001:db8:88:")}
-
-
-class PlannedNetwork(Network):
-    """The same five hosts, described otherwise."""
-
-    def __init__(self, lab, engine, describe):
-        self.describe = describe
-        super().__init__(lab, engine)
-
-    def text(self, endpoints=None) -> str:
-        return self.describe(self)
 
 
 def head(network, **settings) -> str:
