@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -12,8 +11,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <utility>
+
+#include "ctl/directory_check.h"
+#include "ctl/lock_file.h"
 
 namespace hawser {
 
@@ -57,18 +58,9 @@ Status make_directory(const std::string& directory) {
 }
 
 // Held while looking for and replacing a stale socket, so that of two daemons that start at the
-// same time one does not remove the other's.
-Result<UniqueFd> lock_directory(const std::string& directory) {
-  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::flock(fd.get(), LOCK_EX) != 0) {
-    const int error = errno;
-    return Error{fmt::format("cannot open the directory {} for the control socket: {}; choose "
-                             "another with --control-dir",
-                             directory, error_text(error)),
-                 error};
-  }
-  return fd;
-}
+// same time one does not remove the other's. That takes a moment only.
+constexpr const char* kLockName = ".hawser.lock";
+constexpr auto kLockWait = std::chrono::seconds(10);
 
 Result<UniqueFd> make_socket() {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -121,13 +113,16 @@ std::string control_socket_path(const std::string& directory, const std::string&
 }
 
 Result<ControlSocket> ControlSocket::listen(const std::string& directory,
-                                            const std::string& interface) {
+                                            const std::string& interface, const LogSink& log) {
   const std::string path = control_socket_path(directory, interface);
   const Result<sockaddr_un> address = to_address(path);
   if (!address) return address.error();
   if (Status made = make_directory(directory); !made) return made.error();
-  const Result<UniqueFd> lock = lock_directory(directory);
-  if (!lock) return lock.error();
+  if (Status safe = check_directory(directory, "--control-dir"); !safe) return safe.error();
+  const auto lock = LockFile::take(fmt::format("{}/{}", directory, kLockName), kLockWait, log);
+  if (!lock) {
+    return Error{lock.error().message + "; or choose another --control-dir", lock.error().code};
+  }
   if (Status removed = remove_stale(path, *address, interface); !removed) return removed.error();
 
   Result<UniqueFd> fd = make_socket();
@@ -216,10 +211,7 @@ std::string find_daemon(const std::string& directory, const std::string& interfa
   ucred holder{};  // whoever called listen(2)
   socklen_t len = sizeof holder;
   if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &holder, &len) != 0) return {};
-  std::string name;
-  std::ifstream(fmt::format("/proc/{}/comm", holder.pid)) >> name;
-  return name.empty() ? fmt::format("pid {}", holder.pid)
-                      : fmt::format("pid {} ({})", holder.pid, name);
+  return describe_process(holder.pid);
 }
 
 Result<UniqueFd> connect_control_socket(const std::string& path, Duration at_most) {

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/log_sink.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "tun/unique_fd.h"
@@ -22,8 +23,10 @@ std::string control_socket_path(const std::string& directory, const std::string&
 class ControlSocket {
  public:
   // Errors name the remedy: another daemon serves the interface (EADDRINUSE), the directory cannot
-  // be written (--control-dir), the path is too long or not a socket.
-  static Result<ControlSocket> listen(const std::string& directory, const std::string& interface);
+  // be written or is not safe (--control-dir; ctl/directory_check.h), the path is too long or not a
+  // socket. Another daemon that starts is waited for, for a few seconds, and `log` says so.
+  static Result<ControlSocket> listen(const std::string& directory, const std::string& interface,
+                                      const LogSink& log = {});
   // Takes over a listening socket that somebody else made (WG_UAPI_FD).
   static Result<ControlSocket> adopt(UniqueFd fd);
 

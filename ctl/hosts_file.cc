@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -15,10 +14,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "ctl/hosts_block.h"
+#include "ctl/lock_file.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
@@ -29,20 +29,11 @@ constexpr mode_t kMode = 0644;  // of a hosts file that was not there
 // Nobody's hosts file; protects against being pointed at a device or a disk image.
 constexpr std::size_t kMaxFileLen = std::size_t{64} << 20;
 
-// Others hold the lock for as long as a small file takes to write; who holds it for longer is not
-// one of us.
-constexpr int kLockAttempts = 100;
-constexpr auto kLockPause = std::chrono::milliseconds(20);
+// Others hold the lock for as long as a small file takes to write. Who holds it for longer is
+// stopped, or its disk hangs: there will be another try.
+constexpr auto kLockWait = std::chrono::milliseconds(500);
 
 // Each returns 0, or an errno.
-
-int lock(int directory) {
-  for (int attempt = 1; ::flock(directory, LOCK_EX | LOCK_NB) != 0; ++attempt) {
-    if ((errno != EWOULDBLOCK && errno != EINTR) || attempt == kLockAttempts) return errno;
-    std::this_thread::sleep_for(kLockPause);
-  }
-  return 0;
-}
 
 int read_whole(int fd, std::string& text) {
   std::array<char, 65536> piece{};
@@ -76,7 +67,7 @@ void copy_security_label(int from, int to) {
 int write_new(const std::string& path, int like, const std::string& text) {
   struct stat info {};
   const bool is_new = like < 0 || ::fstat(like, &info) != 0;
-  // A killed run may have left one. Whoever else is at it waits for the directory's lock.
+  // A killed run may have left one. Whoever else is at it waits for the lock.
   ::unlink(path.c_str());
   const UniqueFd fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -116,8 +107,33 @@ std::string real_path_of(const std::string& path) {
   return real ? std::string(real.get()) : path;
 }
 
-bool cannot_replace(int code) {
-  return code == EBUSY || code == EROFS || code == EACCES || code == EPERM || code == EXDEV;
+bool is_unwritable(int code) { return code == EROFS || code == EACCES || code == EPERM; }
+
+// May the file be rewritten in place instead? On a full disk if it gets no longer: so our block
+// goes even then.
+bool may_rewrite(int code, const std::string& before, const std::string& after) {
+  if (code == ENOSPC || code == EDQUOT) return after.size() <= before.size();
+  return is_unwritable(code) || code == EBUSY || code == EXDEV;
+}
+
+// Where nothing can be made beside the file there is no lock either: that is a container's hosts
+// file, and the container's only daemon.
+Result<std::optional<LockFile>> lock_beside(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  auto taken =
+      LockFile::take(fmt::format("{}/.{}.hawser.lock", directory_of(path), name), kLockWait, {});
+  if (taken) return std::optional<LockFile>(std::move(*taken));
+  if (is_unwritable(taken.error().code)) return std::optional<LockFile>();
+  return taken.error();
+}
+
+// 0 and a descriptor, 0 and none where there is no file, or an errno.
+int open_regular(const std::string& path, UniqueFd& fd) {
+  fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return errno == ENOENT ? 0 : errno;
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return errno;
+  return S_ISREG(info.st_mode) ? 0 : EINVAL;
 }
 
 }  // namespace
@@ -132,11 +148,15 @@ HostsFile::~HostsFile() {
   }
 }
 
-Error HostsFile::error(const char* what, int code) const {
-  return Error{fmt::format("cannot {} hosts file {}: {}; choose another with --hosts-file, or "
-                           "--hosts-file none",
-                           what, path_, std::strerror(code)),
+Error HostsFile::error(const char* what, const std::string& why, int code) const {
+  return Error{fmt::format("cannot {} hosts file {}: {}; mend it, or choose another with "
+                           "--hosts-file, or --hosts-file none",
+                           what, path_, why),
                code};
+}
+
+Error HostsFile::error(const char* what, int code) const {
+  return error(what, code == EINVAL ? "it is not a regular file" : std::strerror(code), code);
 }
 
 template <class Edit>
@@ -145,10 +165,10 @@ Status HostsFile::edit(Edit edit) {
   const UniqueFd directory(
       ::open(directory_of(real_path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return error("find the directory of the", errno);
-  if (const int code = lock(directory.get()); code != 0)
-    return error("lock the directory of", code);
-  const UniqueFd fd(::open(real_path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd && errno != ENOENT) return error("read", errno);
+  const auto lock = lock_beside(real_path);
+  if (!lock) return error("lock", lock.error().message, lock.error().code);
+  UniqueFd fd;
+  if (const int code = open_regular(real_path, fd); code != 0) return error("read", code);
   std::string before;
   if (const int code = fd ? read_whole(fd.get(), before) : 0; code != 0) return error("read", code);
   const std::string after = edit(before, /*exists=*/static_cast<bool>(fd));
@@ -166,7 +186,7 @@ Status HostsFile::edit(Edit edit) {
     return {};
   }
   ::unlink(temporary.c_str());
-  if (fd && cannot_replace(code)) code = rewrite_in_place(real_path, before, after);
+  if (fd && may_rewrite(code, before, after)) code = rewrite_in_place(real_path, before, after);
   if (code != 0) return error("write", code);
   return {};
 }

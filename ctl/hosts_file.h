@@ -16,9 +16,10 @@ namespace hawser {
 // killed, there is either the old file or the new one. Where that cannot be (containers mount
 // /etc/hosts itself: EBUSY; or its directory is read-only) it is rewritten in place from the first
 // byte that differs on: the lines of others in front of the block are not touched, but a kill in
-// the middle can cut the block, and the next start mends that.
+// the middle can cut the block, and the next start mends that. On a full disk a block is taken out
+// in this way, too.
 //
-// Daemons of several networks take turns (flock(2) on the directory). Control thread.
+// Daemons of several networks take turns (a ctl/lock_file.h beside the file). Control thread.
 class HostsFile {
  public:
   // `path` may be a symbolic link; then its target is what is replaced.
@@ -35,6 +36,7 @@ class HostsFile {
 
  private:
   Error error(const char* what, int code) const;
+  Error error(const char* what, const std::string& why, int code) const;
   template <class Edit>
   Status edit(Edit edit);
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "ctl/endpoint_resolver.h"
-#include "ctl/hosts_file.h"
+#include "ctl/hosts_keeper.h"
 #include "ctl/interface_setup.h"
 #include "ctl/name_resolver.h"
 #include "ctl/plan_change.h"
@@ -94,7 +94,8 @@ struct NetworkMode::Impl {
 
   Status extend(const HostPlan& to);
   void reduce(const HostPlan& to);
-  Status write_hosts(const HostPlan& plan);
+  void write_hosts(const HostPlan& plan);
+  void tell_hosts();
   void now_runs(const HostPlan& plan);
   void wait_for_tick();
   void wait_for_confirmation();
@@ -102,7 +103,7 @@ struct NetworkMode::Impl {
 
   Parts parts;
   std::unique_ptr<InterfaceSetup> interface;
-  std::unique_ptr<HostsFile> hosts;
+  std::unique_ptr<HostsKeeper> hosts;
   EndpointResolver endpoints;
   Reloader reloader;
   asio::steady_timer tick_timer;
@@ -129,7 +130,7 @@ NetworkMode::Impl::Impl(Parts given, LoadedPlan running)
     interface = std::make_unique<InterfaceSetup>(make_netlink_port(parts.interface), parts.log);
   }
   const std::string& path = parts.options.network->hosts_file;
-  if (!path.empty()) hosts = std::make_unique<HostsFile>(path, plan.network, parts.log);
+  if (!path.empty()) hosts = std::make_unique<HostsKeeper>(path, plan.network, parts.log);
 }
 
 Result<LoadedPlan> NetworkMode::Impl::load() {
@@ -156,8 +157,14 @@ void NetworkMode::Impl::reduce(const HostPlan& to) {
   if (interface) interface->reduce(InterfaceSettings::of(to));
 }
 
-Status NetworkMode::Impl::write_hosts(const HostPlan& plan) {
-  return hosts ? hosts->write(plan.hosts) : Status();
+// A hosts file that cannot be written decides nothing: see ctl/hosts_keeper.h.
+void NetworkMode::Impl::write_hosts(const HostPlan& plan) {
+  if (hosts) hosts->set(plan.hosts, parts.clock.now().boot);
+}
+
+void NetworkMode::Impl::tell_hosts() {
+  auto& facts = parts.control.facts().network;
+  if (facts && hosts) facts->hosts_problem = hosts->problem();
 }
 
 // First everything that is new, then the peers, the names, and at last what is no longer wanted: no
@@ -177,12 +184,7 @@ Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
     take_back();
     return set;
   }
-  if (Status written = write_hosts(to.plan); !written) {
-    const Status back = parts.control.set(plan_change(from.plan, &to.plan, from.preshared_keys));
-    if (!back) parts.log(LogLevel::kError, back.error().message);
-    take_back();
-    return written;
-  }
+  write_hosts(to.plan);
   reduce(to.plan);
   now_runs(to.plan);
   return {};
@@ -191,6 +193,7 @@ Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
 void NetworkMode::Impl::now_runs(const HostPlan& plan) {
   endpoints.set_plan(plan);
   parts.control.facts().network = facts_of(plan);
+  tell_hosts();
 }
 
 void NetworkMode::Impl::wait_for_tick() {
@@ -198,6 +201,8 @@ void NetworkMode::Impl::wait_for_tick() {
   tick_timer.async_wait([this](ErrorCode cancelled) {
     if (cancelled) return;
     endpoints.tick();
+    if (hosts) hosts->tick(parts.clock.now().boot);
+    tell_hosts();
     wait_for_tick();
   });
 }
@@ -235,7 +240,7 @@ NetworkMode::~NetworkMode() { stop(); }  // NOLINT(bugprone-exception-escape)
 Status NetworkMode::set_up() {
   const HostPlan& plan = impl_->reloader.running().plan;
   if (Status extended = impl_->extend(plan); !extended) return extended;
-  if (Status written = impl_->write_hosts(plan); !written) return written;
+  impl_->write_hosts(plan);
   impl_->now_runs(plan);
   return {};
 }

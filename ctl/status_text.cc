@@ -69,6 +69,7 @@ void format_network(Sheet& sheet, const InterfaceStatus& status, std::int64_t no
                fmt::format("waits for hawser confirm; the old state returns in {}",
                            format_age(std::max<std::int64_t>(1, status.confirm_until - now))));
   }
+  sheet.line("host names", status.hosts_problem);
   sheet.line("carried by nobody", carried_by(status, ""));
 }
 

@@ -1,7 +1,9 @@
 #include "ctl/control_socket.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -108,6 +110,25 @@ TEST(ControlSocket, WhatIsNoSocketIsNotRemoved) {
   ASSERT_FALSE(socket.ok());
   EXPECT_THAT(socket.error().message, HasSubstr("not a socket"));
   EXPECT_EQ(testing::read_file(directory / "wg0.sock"), "precious");
+}
+
+// Whoever may read a directory may flock(2) it, for as long as they like.
+TEST(ControlSocket, ALockedDirectoryDoesNotKeepItFromStarting) {
+  const TemporaryDirectory directory;
+  const UniqueFd theirs(::open(directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(theirs.get(), LOCK_EX | LOCK_NB), 0);
+  const auto socket = ControlSocket::listen(directory.path(), "wg0");
+  ASSERT_TRUE(socket.ok()) << socket.error().message;
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(ControlSocket, ADirectoryThatOthersMayWriteInIsRefused) {
+  const TemporaryDirectory directory;
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0777), 0);
+  const auto socket = ControlSocket::listen(directory.path(), "wg0");
+  ASSERT_FALSE(socket.ok());
+  EXPECT_THAT(socket.error().message, HasSubstr("chmod go-w " + directory.path()));
+  EXPECT_FALSE(exists(directory / "wg0.sock"));
 }
 
 TEST(ControlSocket, RefusalsNameTheRemedy) {

@@ -1,7 +1,9 @@
 // Host names in a hosts file, and what a kill leaves of it.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,6 +16,8 @@
 
 #include "ctl/hosts_block.h"
 #include "ctl/hosts_file.h"
+#include "ctl/hosts_keeper.h"
+#include "ctl/lock_file.h"
 #include "tests/ctl/temporary_directory.h"
 
 namespace hawser {
@@ -196,6 +200,92 @@ TEST(HostsFile, AMountPointIsRewrittenInPlace) {
   }
   EXPECT_EQ(read_file(directory / "source"), kTheirs);
   ::umount(path.c_str());
+}
+
+// Any user may flock(2) /etc and /etc/hosts.
+TEST(HostsFile, IsWrittenWhoeverHasLockedItOrItsDirectory) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  const UniqueFd theirs(::open(directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(theirs.get(), LOCK_EX | LOCK_NB), 0);
+  ASSERT_EQ(::flock(file.get(), LOCK_EX | LOCK_NB), 0);
+  {
+    HostsFile hosts(path, "vpn", {});
+    const Status written = hosts.write(names());
+    ASSERT_TRUE(written.ok()) << written.error().message;
+    EXPECT_EQ(read_file(path), kTheirs + kBlock);
+  }
+  EXPECT_EQ(read_file(path), kTheirs);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(HostsFile, WaitsForAnotherDaemonAndNamesItWhenItIsTooSlow) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  const auto theirs = LockFile::take(directory / ".hosts.hawser.lock", Duration{}, {});
+  ASSERT_TRUE(theirs.ok());
+  HostsFile hosts(path, "vpn", {});
+  const Status written = hosts.write(names());
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(written.error().message, ::testing::HasSubstr(describe_process(::getpid())));
+  EXPECT_EQ(read_file(path), kTheirs);
+}
+
+TEST(HostsFile, WhatIsNoFileIsRefused) {
+  TemporaryDirectory directory;
+  ASSERT_EQ(::mkfifo((directory / "hosts").c_str(), 0600), 0);
+  for (const std::string& path :
+       {directory / "hosts", directory.path(), std::string("/dev/null")}) {
+    HostsFile hosts(path, "vpn", {});
+    EXPECT_THAT(hosts.write(names()).error().message, ::testing::HasSubstr("not a regular file"));
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(directory / "hosts"));
+}
+
+TEST(HostsFile, GivesItsBlockBackOnAFullDisk) {
+  TemporaryDirectory directory;
+  if (::mount("none", directory.path().c_str(), "tmpfs", 0, "size=16k") != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  {
+    HostsFile hosts(path, "vpn", {});
+    ASSERT_TRUE(hosts.write(names()).ok());
+    write_file(directory / "fill", std::string(8192, 'x'));
+    EXPECT_FALSE(hosts.write(names(3)).ok());
+    EXPECT_EQ(read_file(path), kTheirs + kBlock);
+  }
+  EXPECT_EQ(read_file(path), kTheirs);
+  ::umount(directory.path().c_str());
+}
+
+TEST(HostsKeeper, TriesAgainLaterAndLaterAndSaysEachThingOnce) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "missing/hosts";
+  std::vector<std::string> log;
+  HostsKeeper keeper(path, "vpn", [&](LogLevel, const std::string& line) { log.push_back(line); });
+  const Instant start{};
+  keeper.set(names(3), start);
+  EXPECT_THAT(keeper.problem(), ::testing::HasSubstr(path));
+  for (int second = 1; second <= 60; ++second) keeper.tick(start + std::chrono::seconds(second));
+  EXPECT_THAT(log, ::testing::ElementsAre(::testing::HasSubstr("runs without host names")));
+
+  std::filesystem::create_directory(directory / "missing");
+  keeper.set(names(), start + std::chrono::seconds(61));
+  std::filesystem::remove(path);
+  std::filesystem::remove(directory / "missing");
+  keeper.set(names(3), start + std::chrono::seconds(62));
+  std::filesystem::create_directory(directory / "missing");
+  keeper.tick(start + std::chrono::milliseconds(62'900));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  keeper.tick(start + std::chrono::seconds(63));
+  EXPECT_EQ(keeper.problem(), "");
+  EXPECT_EQ(read_file(path), with_hosts_block("", "vpn", names(3)));
+  EXPECT_THAT(log.back(), ::testing::HasSubstr(path));
 }
 
 // The kernel kills a writer at the byte where RLIMIT_FSIZE is: in the middle, whichever it is.

@@ -309,9 +309,63 @@ def test_an_mtu_that_ipv6_does_not_have_is_refused(network, alone):
     start_fails(alone, "--mtu 1000", "1280", instead=("--mtu=1000",))
 
 
-def test_a_hosts_file_that_cannot_be_written_fails_the_start(network, alone):
-    nowhere = alone.dir / "nowhere" / "hosts"
-    start_fails(alone, nowhere, instead=(f"--hosts-file={nowhere}",))
+def test_a_hosts_file_that_cannot_be_written_is_a_warning_and_tried_again(network):
+    member = network["laptop1"]
+    folder = member.dir / "later"
+    member.start(f"--hosts-file={folder}/hosts")
+    assert str(folder) in member.status()[0]["hosts_problem"]
+    assert member.daemon.process.output().count("runs without host names") == 1
+    assert member.reload()["errno"] == "0"
+    folder.mkdir()
+    path = folder / "hosts"
+    wait_until(lambda: path.exists() and len(block_names(path.read_text())) == len(network.members),
+               10, "the names come")
+    wait_until(lambda: "hosts_problem" not in member.status()[0], 3, "the status is well again")
+    member.stop()
+    assert not path.exists()
+    folder.rmdir()
+
+
+def hold_lock_as_nobody(member, *paths) -> list:
+    """What any local user can do: open for reading, and flock(2) for good."""
+    holders = []
+    for path in paths:
+        holders.append(member.namespace.spawn(
+            "flock", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+            "flock", "--exclusive", path, "sleep", "60"))
+        wait_until(lambda path=path: member.namespace.run(
+            "flock", "--nonblock", path, "true", check=False).returncode != 0, 5, "it is locked")
+    return holders
+
+
+def test_no_user_can_hold_up_start_reload_or_end_with_a_lock(network):
+    member = network["laptop1"]
+    member.hosts_path.chmod(0o644)
+    holders = hold_lock_as_nobody(member, member.dir, member.hosts_path)
+    assert holders[0].alive and holders[1].alive
+    member.start()
+    assert len(member.names()) == len(network.members)
+    network.write(network.text().replace(f'name = "{NETWORK}"',
+                                         f'name = "{NETWORK}"\ndomain = "other"'))
+    assert member.reload(confirm=1)["errno"] == "0"
+    assert "laptop1.other" in member.names()
+    wait_until(lambda: f"laptop1.{NETWORK}" in member.names(), 5, "the old state returns")
+    member.stop()
+    assert member.hosts_path.read_text() == LINES_OF_OTHERS
+    for holder in holders:
+        holder.kill()
+
+
+@pytest.mark.parametrize("option", ["control-dir", "state-dir"])
+def test_a_directory_that_others_may_change_is_refused(network, alone, option):
+    folder = alone.dir / "open"
+    folder.mkdir()
+    for change in (lambda: folder.chmod(0o777), lambda: folder.chmod(0o775),
+                   lambda: (folder.chmod(0o755), os.chown(folder, 65534, 65534))):
+        change()
+        start_fails(alone, folder, f"--{option}", "run: ch", instead=(f"--{option}={folder}",))
+        assert list(folder.iterdir()) == []
+    folder.rmdir()
 
 
 @pytest.mark.parametrize("same_folder", [True, False], ids=["same folder", "other folder"])
