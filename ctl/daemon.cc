@@ -16,6 +16,7 @@
 
 #include "ctl/control_socket.h"
 #include "ctl/device_control.h"
+#include "ctl/directory_check.h"
 #include "ctl/key_file.h"
 #include "ctl/network_mode.h"
 #include "ctl/plan_change.h"
@@ -74,6 +75,7 @@ struct Daemon::Impl {
   void leave_no_link_local();
 
   // In this order.
+  Status make_state();
   Status make_tun();
   Status make_device();
   Status make_workers();
@@ -120,6 +122,14 @@ struct Daemon::Impl {
 
 Daemon::Impl::~Impl() {
   if (netlink.is_open()) netlink.release();
+}
+
+// What is refused is refused before anything is made.
+Status Daemon::Impl::make_state() {
+  if (options.uapi_fd < 0) {
+    if (Status safe = check_directory(options.control_dir, "--control-dir"); !safe) return safe;
+  }
+  return timestamps.prepare();
 }
 
 Status Daemon::Impl::make_tun() {
@@ -213,7 +223,7 @@ Status Daemon::Impl::make_control() {
   facts.started = clock.now().wall.seconds;
 
   auto socket = options.uapi_fd >= 0 ? ControlSocket::adopt(UniqueFd(options.uapi_fd))
-                                     : ControlSocket::listen(options.control_dir, interface);
+                                     : ControlSocket::listen(options.control_dir, interface, log);
   if (!socket) return socket.error();
   ControlTarget* target = control.get();
   if (plan) {
@@ -352,8 +362,9 @@ Result<std::unique_ptr<Daemon>> Daemon::make(const DaemonOptions& options, Logge
                                              std::optional<LoadedPlan> network) {
   auto impl = std::make_unique<Impl>(options, logger);
   impl->plan = std::move(network);
-  for (const auto step : {&Impl::make_tun, &Impl::make_device, &Impl::make_workers,
-                          &Impl::make_control, &Impl::make_monitor, &Impl::make_network}) {
+  for (const auto step :
+       {&Impl::make_state, &Impl::make_tun, &Impl::make_device, &Impl::make_workers,
+        &Impl::make_control, &Impl::make_monitor, &Impl::make_network}) {
     if (Status done = (impl.get()->*step)(); !done) return done.error();
   }
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/hex.h"
+#include "ctl/directory_check.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
@@ -21,6 +22,7 @@ namespace {
 constexpr mode_t kDirectoryMode = 0700;
 constexpr mode_t kFileMode = 0600;
 constexpr std::uint32_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::int64_t kEndOfYear9999 = 253'402'300'799;  // no clock's time is later
 
 // "SECONDS NANOSECONDS\n"
 std::optional<WallTime> parse(std::string_view text) {
@@ -32,7 +34,10 @@ std::optional<WallTime> parse(std::string_view text) {
   if (nanoseconds.ec != std::errc{} || nanoseconds.ptr == end || *nanoseconds.ptr != '\n') {
     return std::nullopt;
   }
-  if (time.seconds < 0 || time.nanoseconds >= kNanosecondsPerSecond) return std::nullopt;
+  if (time.seconds < 0 || time.seconds > kEndOfYear9999 ||
+      time.nanoseconds >= kNanosecondsPerSecond) {
+    return std::nullopt;
+  }
   return time;
 }
 
@@ -65,6 +70,26 @@ std::optional<WallTime> TimestampFile::load(const PublicKey& identity) {
   const auto time = parse({text.data(), static_cast<std::size_t>(len > 0 ? len : 0)});
   if (!time) warn_once(fmt::format("{} does not hold a time stamp; it is not used", path));
   return time;
+}
+
+Status TimestampFile::prepare() {
+  if (Status safe = check_directory(directory_, "--state-dir"); !safe) return safe;
+  if (::mkdir(directory_.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+    warn_once(fmt::format("cannot make the directory {}: {}", directory_, std::strerror(errno)));
+  } else if (::faccessat(AT_FDCWD, directory_.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    warn_once(
+        fmt::format("cannot write in the directory {}: {}", directory_, std::strerror(errno)));
+  }
+  return {};
+}
+
+void TimestampFile::disbelieved(const PublicKey& identity) {
+  if (!log_) return;
+  log_(LogLevel::kWarning,
+       fmt::format("{} has a time stamp that is more than a year ahead of the clock: it is not "
+                   "used, and none is kept. If the clock is right, remove the file and restart; if "
+                   "the clock is wrong, set it",
+                   path_of(identity)));
 }
 
 bool TimestampFile::reserve(const PublicKey& identity, const WallTime& until) {

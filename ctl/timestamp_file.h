@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/log_sink.h"
+#include "base/result.h"
 #include "noise/timestamp_guard.h"
 
 namespace hawser {
@@ -13,11 +14,16 @@ namespace hawser {
 // written, one warning says so and the daemon goes on without. One thread at a time.
 class TimestampFile : public TimestampStore {
  public:
-  // Makes the directory (0700) when it is first needed.
   TimestampFile(std::string directory, LogSink log);
+
+  // Makes the directory (0700) if it is not there. One that cannot be made or written is a warning,
+  // one that others could write in an error (ctl/directory_check.h).
+  Status prepare();
 
   std::optional<WallTime> load(const PublicKey& identity) override;
   bool reserve(const PublicKey& identity, const WallTime& until) override;
+  void disbelieved(const PublicKey& identity) override;
+  std::string where(const PublicKey& identity) const override { return path_of(identity); }
 
  private:
   std::string path_of(const PublicKey& identity) const;

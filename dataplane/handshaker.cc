@@ -304,9 +304,11 @@ void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
   const auto timestamp = timestamps_ ? timestamps_->next(now) : std::nullopt;
   if (!timestamp) {
     if (!std::exchange(clock_refused_, true)) {
+      const std::string saved = timestamps_ ? timestamps_->where() : std::string();
       state_.say(LogLevel::kError,
-                 "the wall clock jumped ahead by more than a year; no handshake is initiated until "
-                 "it is set right (if it is right now, remove the saved time stamp and restart)");
+                 "the wall clock is more than a year ahead of the last time stamp; no handshake is "
+                 "initiated until it is set right (if it is right, remove the saved time stamp " +
+                     saved + (saved.empty() ? "" : " ") + "and restart)");
     }
     return;
   }

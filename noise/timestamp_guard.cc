@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace hawser {
 namespace {
@@ -33,8 +34,23 @@ Duration elapsed(Instant from, Instant to) { return std::max(to - from, Duration
 TimestampGuard::TimestampGuard(const PublicKey& identity, TimestampStore* store)
     : identity_(identity), store_(store) {
   if (store_ == nullptr) return;
-  reserved_ = store_->load(identity_);
-  if (reserved_ && reserved_->nanoseconds >= kNanosPerSecond) reserved_->nanoseconds = 0;
+  stored_ = store_->load(identity_);
+  if (stored_ && stored_->nanoseconds >= kNanosPerSecond) stored_->nanoseconds = 0;
+}
+
+void TimestampGuard::judge_stored(const Now& now) {
+  if (!stored_) return;
+  // A clock that was never set says nothing against the stamp; neither does it speak for one that
+  // a better clock has spoken against.
+  const bool is_ahead =
+      plausible(now.wall) ? *stored_ > later(now.wall, kImplausibleJump) : disbelieved_;
+  if (is_ahead) {
+    if (!std::exchange(disbelieved_, true)) store_->disbelieved(identity_);
+    return;
+  }
+  // What we handed out meanwhile came from a clock that was wrong.
+  if (last_ && last_->stamp < *stored_) last_.reset();
+  reserved_ = std::exchange(stored_, std::nullopt);
 }
 
 bool TimestampGuard::implausible(const Now& now) const {
@@ -60,7 +76,7 @@ WallTime TimestampGuard::advance(const Now& now) {
 }
 
 void TimestampGuard::reserve_beyond(const WallTime& stamp) {
-  if (store_ == nullptr) return;
+  if (store_ == nullptr || stored_) return;
   if (reserved_ && later(stamp, kReservationMargin) < *reserved_) return;
   const Duration ahead =
       working_off_lead_ ? kTimestampReservation / kLeadRate : kTimestampReservation;
@@ -69,6 +85,7 @@ void TimestampGuard::reserve_beyond(const WallTime& stamp) {
 }
 
 std::optional<Tai64n> TimestampGuard::next(const Now& now) {
+  judge_stored(now);
   if (implausible(now)) return std::nullopt;
   const WallTime stamp = advance(now);
   last_ = Issued{stamp, now.boot};

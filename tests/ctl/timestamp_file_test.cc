@@ -76,11 +76,36 @@ TEST(TimestampFile, WarnsOnceWhereItCannotWriteAndGoesOn) {
   EXPECT_THAT(messages.lines, ElementsAre(HasSubstr("--state-dir")));
 }
 
+TEST(TimestampFile, SaysAtTheStartThatItCannotWrite) {
+  const TemporaryDirectory directory;
+  write_file(directory / "file", "not a directory");
+  Messages messages;
+  TimestampFile file((directory / "file") + "/state", messages.sink());
+  EXPECT_TRUE(file.prepare().ok());
+  EXPECT_THAT(messages.lines, ElementsAre(HasSubstr("--state-dir")));
+}
+
+TEST(TimestampFile, RefusesADirectoryThatOthersMayWriteIn) {
+  const TemporaryDirectory directory;
+  TimestampFile file(directory.path(), {});
+  EXPECT_TRUE(file.prepare().ok());
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0777));
+  EXPECT_THAT(file.prepare().error().message, HasSubstr("--state-dir"));
+}
+
+TEST(TimestampFile, NamesTheFileThatIsNotBelieved) {
+  const TemporaryDirectory directory;
+  Messages messages;
+  TimestampFile file(directory.path(), messages.sink());
+  file.disbelieved(identity(7));
+  EXPECT_THAT(messages.lines, ElementsAre(HasSubstr(file.where(identity(7)))));
+}
+
 TEST(TimestampFile, DoesNotUseAFileThatIsNotOne) {
   const TemporaryDirectory directory;
   const std::string path = directory / (to_hex(identity(1).bytes) + ".timestamp");
   for (const char* text : {"", "x", "12", "12 ", "12 5", "-1 5\n", "1 1000000000\n", "1 -5\n",
-                           "99999999999999999999 1\n"}) {
+                           "99999999999999999999 1\n", "253402300800 0\n"}) {
     write_file(path, text);
     Messages messages;
     TimestampFile file(directory.path(), messages.sink());

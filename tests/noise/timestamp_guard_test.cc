@@ -22,7 +22,9 @@ class FakeStore final : public TimestampStore {
     kept[identity] = until;
     return true;
   }
+  void disbelieved(const PublicKey&) override { ++num_disbelieved; }
   std::map<PublicKey, WallTime> kept;
+  int num_disbelieved = 0;
   int num_reserved = 0;
   bool fails = false;
 };
@@ -186,6 +188,36 @@ TEST(TimestampGuard, ImplausibleJumpAgainstTheReservationEmitsNothing) {
   EXPECT_FALSE(guard.next(now_at(0, kToday + 400 * kDay)));
   EXPECT_EQ(store.num_reserved, 0);
   EXPECT_EQ(guard.next(now_at(5, kToday + 60)), label(kToday + 60));
+}
+
+TEST(TimestampGuard, AReservationFarAheadOfTheClockIsNotUsed) {
+  FakeStore store;
+  store.kept[identity(1)] = {kToday + 400 * kDay, 0};
+  TimestampGuard guard(identity(1), &store);
+  for (int i = 0; i < 2000; i += 5) {
+    EXPECT_EQ(guard.next(now_at(i, kToday + i)), label(kToday + i));
+  }
+  EXPECT_EQ(store.num_disbelieved, 1);
+  EXPECT_EQ(store.num_reserved, 0);  // what was stored may yet turn out to be right
+}
+
+TEST(TimestampGuard, AReservationCountsWhenTheClockTurnsOutToHaveBeenWrong) {
+  FakeStore store;
+  store.kept[identity(1)] = {kToday, 0};
+  TimestampGuard guard(identity(1), &store);
+  EXPECT_EQ(guard.next(now_at(0, kToday - 700 * kDay)), label(kToday - 700 * kDay));
+  // It is set, to a little less than what was reserved.
+  EXPECT_EQ(guard.next(now_at(20, kToday - 60)), label(kToday));
+  EXPECT_EQ(guard.next(now_at(100, kToday + 20)), label(kToday + 20));
+  EXPECT_GT(store.kept.at(identity(1)).seconds, kToday + 20);
+}
+
+TEST(TimestampGuard, AClockThatWasNeverSetSaysNothingAgainstAReservation) {
+  FakeStore store;
+  store.kept[identity(1)] = {kToday, 0};
+  TimestampGuard guard(identity(1), &store);
+  EXPECT_EQ(guard.next(now_at(0, 100)), label(kToday));
+  EXPECT_EQ(store.num_disbelieved, 0);
 }
 
 TEST(TimestampGuard, ClockThatWasNeverSetMayJumpToThePresent) {
