@@ -116,7 +116,8 @@ void declare_daemon(CLI::App& app, Commands& commands, CliArguments& out, Texts&
   add_interface(*commands.status, out, "Only this one");
   commands.status->add_flag("--json", out.json, "For programs");
   commands.status->add_flag("--watch", out.watch, "Again and again, until Ctrl-C");
-  commands.top = app.add_subcommand("top", "The same, live: who sends how much; q quits");
+  commands.top =
+      app.add_subcommand("top", "The same, live: who sends how much; h for help, q quits");
   add_interface(*commands.top, out, kOnlyOne);
   for (CLI::App* const command : {commands.status, commands.top}) {
     command->add_option("--refresh", texts.refresh, "How often [2s]")->type_name("TIME");

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "ctl/cli_control.h"
 #include "ctl/cli_top.h"
@@ -18,6 +19,7 @@ namespace hawser {
 namespace {
 
 constexpr const char* kClearScreen = "\x1b[H\x1b[2J\x1b[3J";
+constexpr std::string_view kHelpKeys = "hH?";
 constexpr char kQuitKeys[] = "qQ\x03";  // Ctrl-C arrives as a byte in raw mode
 
 }  // namespace
@@ -54,18 +56,23 @@ int run_top(const CliArguments& arguments) {
     return EXIT_FAILURE;
   }
   RateMeter rates;
+  bool helping = false;
   while (!StopSignals::seen()) {
     const Result<InterfaceStatus> status =
         query_interface(arguments.control_dir, arguments.interface);
     const Terminal::Size size = terminal->size();
-    if (status) {
-      rates.add(*status, boot_now());
+    if (status) rates.add(*status, boot_now());
+    if (helping) {
+      terminal->show(render_top_help(size.rows, size.columns));
+    } else if (status) {
       terminal->show(render_top(*status, rates, unix_now(), size.rows, size.columns));
     } else {
       terminal->show(status.error().message.substr(0, size.columns));
     }
     const std::optional<char> key = terminal->wait_key(arguments.refresh);
-    if (key && std::string_view(kQuitKeys).find(*key) != std::string_view::npos) break;
+    if (!key) continue;
+    if (std::string_view(kQuitKeys).find(*key) != std::string_view::npos) break;
+    helping = !helping && kHelpKeys.find(*key) != std::string_view::npos;
   }
   return EXIT_SUCCESS;
 }

@@ -47,9 +47,12 @@ class RateMeter {
 };
 
 // One screen of `hawser top`, no wider than `columns` and no more than `rows` lines: the interface,
-// who carries what, then the peers, controllers first, then by traffic. `now`: Unix time, seconds.
-// Pure.
+// which controller carries what, then the peers, controllers first, then by traffic; of the columns
+// those that fit, the first five into 60. `now`: Unix time, seconds. Pure.
 std::string render_top(const InterfaceStatus& status, const RateMeter& rates, std::int64_t now,
                        std::size_t rows, std::size_t columns);
+
+// What its keys and columns mean, within the same bounds. Pure.
+std::string render_top_help(std::size_t rows, std::size_t columns);
 
 }  // namespace hawser

@@ -218,7 +218,6 @@ Status Daemon::Impl::make_control() {
   facts.engine = workers->engine_name();
   facts.engine_reason = workers->engine_reason();
   facts.aead = workers->aead_name();
-  facts.aead_reason = workers->aead_reason();
   facts.num_workers = workers->num_workers();
   facts.started = clock.now().wall.seconds;
 

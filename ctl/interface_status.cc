@@ -25,7 +25,9 @@ std::vector<StatusLine> read_drops(const std::vector<StatusLine>& lines) {
   return drops;
 }
 
-PeerStatus read_peer(const std::vector<StatusLine>& lines) {
+}  // namespace
+
+PeerStatus PeerStatus::read(const std::vector<StatusLine>& lines) {
   const auto text = [&](std::string_view key) { return std::string(status_value(lines, key)); };
   const auto number = [&](std::string_view key) { return status_number(lines, key); };
   PeerStatus peer;
@@ -51,6 +53,8 @@ PeerStatus read_peer(const std::vector<StatusLine>& lines) {
   return peer;
 }
 
+namespace {
+
 RouteStatus read_route(const std::string& value) {
   const std::size_t space = value.find(' ');
   RouteStatus route{value.substr(0, space), {}};
@@ -62,6 +66,12 @@ RouteStatus read_route(const std::string& value) {
 }  // namespace
 
 std::int64_t PeerStatus::dropped(std::string_view reason) const { return count_in(drops, reason); }
+
+std::string_view PeerStatus::liveness() const {
+  if (name.empty()) return {};
+  if (reachable) return "alive";
+  return has_session || last_handshake > 0 ? "dead" : "unheard";
+}
 
 std::int64_t InterfaceStatus::dropped(std::string_view reason) const {
   return count_in(drops, reason);
@@ -92,7 +102,7 @@ InterfaceStatus InterfaceStatus::read(const StatusAnswer& answer) {
   for (const auto& [key, value] : lines) {
     if (key == "route") status.routes.push_back(read_route(value));
   }
-  for (const auto& peer : answer.peers) status.peers.push_back(read_peer(peer));
+  for (const auto& peer : answer.peers) status.peers.push_back(PeerStatus::read(peer));
   return status;
 }
 

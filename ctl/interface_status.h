@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ctl/status_client.h"
@@ -28,9 +29,13 @@ struct PeerStatus {
   std::vector<std::string> allowed_ips;
   std::vector<StatusLine> drops;  // reason, count
 
+  static PeerStatus read(const std::vector<StatusLine>& lines);
   // Its name in the network, else the public key.
   const std::string& label() const { return name.empty() ? public_key : name; }
   std::int64_t dropped(std::string_view reason) const;
+  // "alive", "dead" (it was there, and does not answer), "unheard" (it was never there); of one
+  // that nobody watches as far as its traffic tells. Empty: no network, nothing is known.
+  std::string_view liveness() const;
   // Has a session, and is known to answer on it as far as that is watched (in a network).
   bool is_answering() const { return has_session && (name.empty() || reachable); }
 };

@@ -19,6 +19,7 @@
 #include "base/hex.h"
 #include "ctl/cli_text.h"
 #include "ctl/control_socket.h"
+#include "ctl/interface_status.h"
 #include "noise/keys.h"
 #include "tun/system_clock.h"
 
@@ -279,16 +280,25 @@ std::string status_to_json(const std::vector<StatusAnswer>& answers) {
   nlohmann::json interfaces = nlohmann::json::array();
   for (const StatusAnswer& answer : answers) {
     nlohmann::json object = to_json(answer.device);
+    if (!object.contains("routes")) object["routes"] = nlohmann::json::array();
     object["peers"] = nlohmann::json::array();
     for (const auto& peer : answer.peers) {
       nlohmann::json peer_object = to_json(peer);
+      // One word for what the socket has in several.
+      peer_object.erase("reachable");
+      if (const std::string_view liveness = PeerStatus::read(peer).liveness(); !liveness.empty()) {
+        peer_object["liveness"] = liveness;
+      }
       if (!peer_object.contains("allowed_ips"))
         peer_object["allowed_ips"] = nlohmann::json::array();
       object["peers"].push_back(std::move(peer_object));
     }
     interfaces.push_back(std::move(object));
   }
-  return nlohmann::json{{"interfaces", std::move(interfaces)}}.dump(2) + "\n";
+  return nlohmann::json{{"schema_version", kStatusSchemaVersion},
+                        {"interfaces", std::move(interfaces)}}
+             .dump(2) +
+         "\n";
 }
 
 }  // namespace hawser

@@ -59,8 +59,12 @@ Status request_action(const std::string& directory, const std::string& interface
 Result<StatusAnswer> parse_status(std::string_view text);
 Status parse_action_reply(std::string_view text);
 
-// For programs: the same names as on the socket; numbers and truth values as such, drop counters
-// and allowed IPs gathered, keys in base64. One object; indented.
+// Fields may be added under the same version; what is there keeps its name, type and meaning.
+inline constexpr int kStatusSchemaVersion = 1;
+
+// For programs: the names of the socket, but "liveness" for "reachable"; numbers and truth values
+// as such, drop counters and allowed IPs gathered, keys in base64. One object; indented. Every
+// field is in docs/STATUS.md.
 std::string status_to_json(const std::vector<StatusAnswer>& answers);
 
 }  // namespace hawser

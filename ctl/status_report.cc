@@ -54,7 +54,6 @@ void add_facts(Lines& lines, const StatusFacts& facts) {
   lines.add("engine", facts.engine);
   lines.add_unless_empty("engine_reason", one_line(facts.engine_reason));
   lines.add("aead", facts.aead);
-  lines.add_unless_empty("aead_reason", one_line(facts.aead_reason));
   lines.add("workers", facts.num_workers);
   lines.add("mtu", facts.mtu);
   lines.add("started_sec", facts.started);

@@ -40,7 +40,6 @@ struct StatusFacts {
   std::string engine;         // "io_uring", "epoll"
   std::string engine_reason;  // why not the preferred one; may be empty
   std::string aead;
-  std::string aead_reason;
   std::size_t num_workers = 0;
   std::uint32_t mtu = 0;
   std::int64_t started = 0;             // Unix time, seconds
@@ -54,7 +53,7 @@ std::string_view to_string(ForwardMode mode);
 // peer from its public_key on; errno=0 and an empty line end it. Names are stable; new ones may
 // come, and drop counters that are zero are left out. No secrets in it.
 //
-// Device: version, interface, forward, tun, up, engine, engine_reason, aead, aead_reason, workers,
+// Device: version, interface, forward, tun, up, engine, engine_reason, aead, workers,
 // mtu, started_sec, own_public_key, listen_port, fwmark, num_peers, under_load, received_datagrams,
 // sent_datagrams, relayed_packets, tun_read_packets, tun_written_packets, icmp_errors_sent,
 // handshakes_completed, cookie_replies_sent, gso_refusals, drop.REASON (those of no peer).

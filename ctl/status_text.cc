@@ -80,7 +80,9 @@ void format_device(Sheet& sheet, const Lines& device, const InterfaceStatus& sta
   format_network(sheet, status, now);
   sheet.line("public key", status.own_public_key.empty() ? "none" : status.own_public_key);
   sheet.line("listening port", text("listen_port"));
-  if (text("fwmark") != "0") sheet.line("fwmark", text("fwmark"));
+  if (const std::int64_t mark = status_number(device, "fwmark"); mark != 0) {
+    sheet.line("fwmark", fmt::format("{:#x}", mark));
+  }
   sheet.line("state",
              fmt::format("{}{}{}", status.up ? "up" : "down", status.tun ? "" : ", no TUN device",
                          status.under_load ? ", under load" : ""));
@@ -89,7 +91,7 @@ void format_device(Sheet& sheet, const Lines& device, const InterfaceStatus& sta
   }
   sheet.line("forward", text("forward"));
   sheet.line("engine", with_reason(text("engine"), text("engine_reason")));
-  sheet.line("AEAD", with_reason(text("aead"), text("aead_reason")));
+  sheet.line("AEAD", text("aead"));
   sheet.line("workers", text("workers"));
   sheet.line("MTU", text("mtu"));
   sheet.line("datagrams", fmt::format("{} received, {} sent", text("received_datagrams"),
@@ -113,10 +115,10 @@ void format_peer_head(Sheet& sheet, const PeerStatus& peer, const InterfaceStatu
   if (peer.name.empty()) return sheet.head("peer", peer.public_key);
   sheet.head(peer.role.empty() ? "peer" : peer.role, peer.name);
   if (peer.is_controller) {
-    const bool was_there = peer.has_session || peer.last_handshake > 0;
-    sheet.line("liveness", peer.reachable ? "alive"
-                           : was_there    ? "dead: it does not answer"
-                                          : "not heard yet");
+    const std::string_view liveness = peer.liveness();
+    sheet.line("liveness", liveness == "dead"      ? "dead: it does not answer"
+                           : liveness == "unheard" ? "not heard yet"
+                                                   : liveness);
     const std::string carried = carried_by(status, peer.name);
     if (!status.routes.empty()) sheet.line("carries", carried.empty() ? "nothing now" : carried);
   }
@@ -152,6 +154,39 @@ void format_peer(Sheet& sheet, const Lines& lines, const PeerStatus& peer,
   sheet.line("dropped", format_drops(lines));
 }
 
+// A host of a network with no more than one route, which nobody watches: all of it fits a line.
+bool is_plain(const PeerStatus& peer) {
+  return !peer.name.empty() && !peer.is_controller && peer.allowed_ips.size() <= 1;
+}
+
+std::string format_plain(const Lines& lines, const PeerStatus& peer, std::int64_t now) {
+  std::vector<std::string> parts;
+  if (!peer.allowed_ips.empty()) parts.push_back(peer.allowed_ips.front());
+  if (const std::string at = format_endpoint(peer); !at.empty()) parts.push_back("at " + at);
+  parts.push_back("session " + format_session(peer));
+  if (peer.last_handshake > 0) {
+    const std::string age = format_short_age(now - peer.last_handshake);
+    parts.push_back("handshake " + (age == "now" ? age : age + " ago"));
+  }
+  parts.push_back(fmt::format("{} received, {} sent", format_bytes(peer.rx_bytes),
+                              format_bytes(peer.tx_bytes)));
+  if (const std::string drops = format_drops(lines); !drops.empty()) {
+    parts.push_back("dropped " + drops);
+  }
+  return fmt::format("{} {}: {}\n", peer.role.empty() ? "peer" : peer.role, peer.name,
+                     fmt::join(parts, "; "));
+}
+
+// Those that take a line each, together.
+std::string format_plain_peers(const StatusAnswer& answer, const InterfaceStatus& status,
+                               std::int64_t now) {
+  std::string out;
+  for (std::size_t i = 0; i < status.peers.size(); ++i) {
+    if (is_plain(status.peers[i])) out += format_plain(answer.peers[i], status.peers[i], now);
+  }
+  return out.empty() ? out : "\n" + out;
+}
+
 }  // namespace
 
 std::string format_status(const StatusAnswer& answer, std::int64_t now) {
@@ -161,11 +196,11 @@ std::string format_status(const StatusAnswer& answer, std::int64_t now) {
   format_device(sheet, answer.device, status, now);
   for (const bool controllers : {true, false}) {
     for (std::size_t i = 0; i < status.peers.size(); ++i) {
-      if (status.peers[i].is_controller != controllers) continue;
+      if (status.peers[i].is_controller != controllers || is_plain(status.peers[i])) continue;
       format_peer(sheet, answer.peers[i], status.peers[i], status, now);
     }
   }
-  return out;
+  return out + format_plain_peers(answer, status, now);
 }
 
 }  // namespace hawser

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ctl/cli_names.h"
+#include "ctl/cli_text.h"
 #include "ctl/cli_top.h"
 #include "ctl/cli_wait.h"
 #include "ctl/interface_status.h"
@@ -75,6 +76,27 @@ TEST(StatusText, SaysWhichControllerIsAliveAndWhatItCarries) {
                               "  carries: fd51:0:0:100::/56, fd51:0:0:200::/56\n"));
   EXPECT_THAT(text, HasSubstr("  endpoint: vpn1.example.com:51820 (no address yet)\n"));
   EXPECT_THAT(text, HasSubstr("  endpoint: 192.0.2.2:51820\n"));
+}
+
+TEST(StatusText, AHostWithOneRouteTakesOneLine) {
+  const std::string text = format_status(
+      *parse_status("interface=vpn\nfwmark=51820\naead=boringssl\nnetwork=vpn\npublic_key=" +
+                    std::string(64, '2') +
+                    "\nname=kingfisher\nrole=member\nis_controller=false\nreachable=true\n"
+                    "endpoint=192.0.2.7:51820\nlast_handshake_time_sec=9990\ntx_bytes=1024\n"
+                    "rx_bytes=10\nhas_session=true\nallowed_ip=10.42.0.1/32\ndrop.replayed=2\n"
+                    "public_key=" +
+                    std::string(64, '3') +
+                    "\nname=heron\nrole=member\nis_controller=false\nhas_session=false\n"
+                    "handshake_attempts=2\nallowed_ip=10.42.0.2/32\nerrno=0\n\n"),
+      kNow);
+  EXPECT_THAT(text, HasSubstr("\nmember kingfisher: 10.42.0.1/32; at 192.0.2.7:51820; session "
+                              "established; handshake 10 s ago; 10 B received, 1.00 KiB sent; "
+                              "dropped replayed 2\n"
+                              "member heron: 10.42.0.2/32; session none, 2 handshakes without an "
+                              "answer so far; 0 B received, 0 B sent\n"));
+  EXPECT_THAT(text, HasSubstr("  fwmark: 0xca6c\n"));
+  EXPECT_THAT(text, HasSubstr("  AEAD: boringssl\n"));
 }
 
 TEST(StatusText, SaysWhatNobodyCarries) {
@@ -432,7 +454,7 @@ TEST(Top, FitsTheScreenAndSaysHowManyAreLeftOut) {
   const std::string screen = render_top(read, rates, kNow, 20, 40);
   EXPECT_EQ(std::count(screen.begin(), screen.end(), '\n'), 20);
   EXPECT_THAT(screen, HasSubstr("server2 carries fd51:0:0:100::/56"));
-  EXPECT_THAT(screen, HasSubstr("… and 38 more\n"));
+  EXPECT_THAT(screen, HasSubstr("… and 42 more\n"));
   std::size_t start = 0;
   for (std::size_t end; (end = screen.find('\n', start)) != screen.npos; start = end + 1) {
     EXPECT_LE(end - start, 42u);  // "…" has three bytes
@@ -440,9 +462,55 @@ TEST(Top, FitsTheScreenAndSaysHowManyAreLeftOut) {
   EXPECT_LT(screen.find("server1 "), screen.find("peer0 "));
 }
 
+std::size_t widest(const std::string& screen) {
+  std::size_t width = 0;
+  for (std::size_t start = 0, end; (end = screen.find('\n', start)) != screen.npos;
+       start = end + 1) {
+    width = std::max(width, text_width(std::string_view(screen).substr(start, end - start)));
+  }
+  return width;
+}
+
+TEST(Top, FitsSixtyColumnsWithWhatMattersMost) {
+  InterfaceStatus read = status();
+  read.host = "a-host-with-quite-a-long-name";
+  for (PeerStatus& peer : read.peers) peer.name += "-of-the-second-site-upstairs";
+  read.routes.clear();
+  RateMeter rates;
+  const std::string screen = render_top(read, rates, kNow, 24, 60);
+  EXPECT_LE(widest(screen), 60u);
+  for (const char* const words :
+       {"a-host-with-quite-a-long-name is peer of network vpn", "received ", "sent ", "relayed ",
+        "dropped ", "PEER", "STATE", "RECEIVES", "SENDS", "DROPS/s", "server2-of-", "epoll",
+        "h: help"}) {
+    EXPECT_THAT(screen, HasSubstr(words));
+  }
+  EXPECT_THAT(screen, Not(HasSubstr("ENDPOINT")));
+  EXPECT_THAT(render_top(read, rates, kNow, 24, 160), HasSubstr("ENDPOINT"));
+}
+
+TEST(Top, WhatEveryHostCarriesItselfTakesNoLine) {
+  InterfaceStatus read = status();
+  read.peers[0].is_controller = false;
+  read.routes.push_back({"fd51:0:0:300::/96", "server1"});
+  RateMeter rates;
+  const std::string screen = render_top(read, rates, kNow, 24, 80);
+  EXPECT_THAT(screen, HasSubstr("server2 carries"));
+  EXPECT_THAT(screen, Not(HasSubstr("server1 carries")));
+}
+
+TEST(Top, HasHelpThatFits) {
+  const std::string help = render_top_help(24, 60);
+  EXPECT_THAT(help, HasSubstr("h, ?"));
+  EXPECT_THAT(help, HasSubstr("quit"));
+  EXPECT_LE(widest(help), 60u);
+  EXPECT_LE(std::count(help.begin(), help.end(), '\n'), 24);
+  EXPECT_EQ(render_top_help(1, 3), "haw\n");
+}
+
 TEST(Top, ATinyScreenIsNoProblem) {
   RateMeter rates;
-  EXPECT_EQ(render_top(status(), rates, kNow, 1, 10).find('\n'), 10u);
+  EXPECT_LE(widest(render_top(status(), rates, kNow, 1, 10)), 10u);
   EXPECT_EQ(render_top(status(), rates, kNow, 0, 0), "");
 }
 
