@@ -135,6 +135,12 @@ std::vector<std::string> missing_of_interface(const InterfaceStatus& status) {
     missing.push_back(fmt::format("{}: the interface is down; ip link set {} up", status.interface,
                                   status.interface));
   }
+  for (const std::string& item : status.missing) {
+    missing.push_back(fmt::format(
+        "{}: {} is missing; hawserd puts back what somebody removed, its log says what keeps it "
+        "from that",
+        status.interface, item));
+  }
   if (status.own_public_key.empty()) {
     missing.push_back(fmt::format("{}: it has no private key; wg set {} private-key FILE",
                                   status.interface, status.interface));

@@ -87,6 +87,7 @@ struct Daemon::Impl {
   void run();
   void wait_for_netlink();
   void read_netlink();
+  Status look();
   void apply(const NetlinkChanges& changes);
   void wait_for_signal();
   void on_signal(int signal);
@@ -228,7 +229,10 @@ Status Daemon::Impl::make_control() {
   if (plan) {
     network = std::make_unique<NetworkMode>(
         NetworkMode::Parts{io, *device, *control, clock, random, service,
-                           tun ? interface : std::string(), options, log},
+                           tun ? interface : std::string(), options, log,
+                           [this] {
+                             if (monitor) (void)look();  // read again when it becomes readable
+                           }},
         std::move(*plan));
     plan.reset();
     target = network.get();
@@ -316,16 +320,20 @@ void Daemon::Impl::wait_for_netlink() {
   });
 }
 
+Status Daemon::Impl::look() {
+  const Result<NetlinkChanges> changes = monitor->read();
+  if (!changes) return changes.error();
+  apply(*changes);
+  return {};
+}
+
 void Daemon::Impl::read_netlink() {
   ErrorCode error;
   if (!netlink.is_open()) netlink.assign(monitor->fd(), error);
-  const Result<NetlinkChanges> changes = monitor->read();
-  if (changes && !error) {
-    apply(*changes);
-    return wait_for_netlink();
-  }
+  const Status looked = look();
+  if (looked && !error) return wait_for_netlink();
   log(LogLevel::kWarning, "the interface and routes cannot be followed: " +
-                              (error ? error.message() : changes.error().message));
+                              (error ? error.message() : looked.error().message));
   netlink_retry.expires_after(kNetlinkRetry);
   netlink_retry.async_wait([this](ErrorCode cancelled) {
     if (!cancelled && !ending) read_netlink();
@@ -336,6 +344,7 @@ void Daemon::Impl::apply(const NetlinkChanges& changes) {
   for (const IpAddress& gone : changes.removed_addresses) device->forget_source(gone);
   if (!tun) return;  // no other routes than allowed IPs
   if (changes.routes) device->set_host_routes(*changes.routes);
+  if (changes.tunnel && network) network->see(*changes.tunnel);
   if (!changes.link) return;
   if (changes.link->deleted) return end(fmt::format("interface {} was deleted", interface));
   if (changes.link->mtu != 0) device->set_mtu(changes.link->mtu);

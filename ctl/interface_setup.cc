@@ -22,9 +22,14 @@ class NetlinkPort : public InterfacePort {
   Status remove_address(const InterfaceAddress& address) override {
     return hawser::remove_address(interface_, address.address, address.prefix_len);
   }
-  Status add_route(const Prefix& prefix) override { return hawser::add_route(interface_, prefix); }
-  Status remove_route(const Prefix& prefix) override {
-    return hawser::remove_route(interface_, prefix);
+  Status add_route(const TunnelRoute& route) override {
+    return hawser::add_route(interface_, route);
+  }
+  Status replace_route(const TunnelRoute& route) override {
+    return hawser::replace_route(interface_, route);
+  }
+  Status remove_route(const TunnelRoute& route) override {
+    return hawser::remove_route(interface_, route);
   }
 
  private:
@@ -36,10 +41,75 @@ bool contains(const std::vector<T>& list, const T& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
+bool has_address(const TunnelState& seen, const InterfaceAddress& address) {
+  return contains(seen.addresses, LinkAddress{address.address, address.prefix_len});
+}
+
+bool has_way(const std::vector<TunnelRoute>& routes, const TunnelRoute& route) {
+  return std::any_of(routes.begin(), routes.end(),
+                     [&](const TunnelRoute& other) { return other.same_way(route); });
+}
+
+// What the kernel takes for its own source otherwise is the address of another interface, which
+// nobody in the tunnel answers.
+std::optional<IpAddress> source_for(const HostPlan& plan, const Prefix& prefix) {
+  const IpFamily family = prefix.address().family;
+  for (const FailoverRoute& route : plan.failover_routes) {
+    if (route.destination != prefix) continue;
+    // In the subnet of the controller that carries it, so that answers come back by the same.
+    const IpAddress& own = plan.peers[route.peers.front()].own_address;
+    if (own.family == family && !own.is_unspecified()) return own;
+  }
+  for (const InterfaceAddress& own : plan.interface.addresses) {
+    if (own.address.family == family) return own.address;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 InterfaceSettings InterfaceSettings::of(const HostPlan& plan) {
-  return {plan.interface.addresses, plan.added_routes(), plan.interface.mtu};
+  InterfaceSettings settings;
+  settings.addresses = plan.interface.addresses;
+  settings.mtu = plan.interface.mtu;
+  for (const Prefix& prefix : plan.added_routes()) {
+    settings.routes.push_back({prefix, kMainTable, source_for(plan, prefix)});
+  }
+  return settings;
+}
+
+InterfaceLack InterfaceLack::find(const InterfaceSettings& wanted, const TunnelState& seen) {
+  InterfaceLack lack;
+  if (!seen.up) return lack;
+  for (const InterfaceAddress& address : wanted.addresses) {
+    if (!has_address(seen, address)) {
+      lack.addresses.push_back(address);
+      continue;
+    }
+    const TunnelRoute connected{address.connected(), kMainTable, {}};
+    const bool brings_way = address.prefix_len < address.address.bits();
+    if (brings_way && !has_way(seen.routes, connected) && !has_way(lack.routes, connected)) {
+      lack.routes.push_back(connected);
+    }
+  }
+  for (const TunnelRoute& route : wanted.routes) {
+    // A source that is gone has left the route without it, or has taken the route along.
+    const bool lost_source =
+        route.source && std::any_of(lack.addresses.begin(), lack.addresses.end(),
+                                    [&](const InterfaceAddress& address) {
+                                      return address.address == *route.source;
+                                    });
+    if (lost_source || !has_way(seen.routes, route)) lack.routes.push_back(route);
+  }
+  return lack;
+}
+
+std::vector<std::string> InterfaceLack::items() const {
+  std::vector<std::string> items;
+  for (const InterfaceAddress& address : addresses)
+    items.push_back("address " + address.to_string());
+  for (const TunnelRoute& route : routes) items.push_back("route " + route.prefix.to_string());
+  return items;
 }
 
 std::unique_ptr<InterfacePort> make_netlink_port(const std::string& interface) {
@@ -56,10 +126,11 @@ Status InterfaceSetup::extend(const InterfaceSettings& wanted) {
   Status added = add_all(wanted);
   if (added) return added;
   reduce(before);
-  // An address that gave way to itself with another length.
+  // An address that gave way to itself with another length, a route with another source.
   for (const InterfaceAddress& address : before.addresses) {
     if (!contains(have_.addresses, address)) warn(add_address(address));
   }
+  if (!is_down_) warn(add_routes(before.routes));
   if (before.mtu != 0 && have_.mtu != before.mtu) warn(port_->set_mtu(before.mtu));
   have_ = before;
   return added;
@@ -80,9 +151,28 @@ Status InterfaceSetup::add_all(const InterfaceSettings& wanted) {
       return up;
     }
   }
-  for (const Prefix& route : wanted.routes) {
+  return is_down_ ? Status() : add_routes(wanted.routes);
+}
+
+Status InterfaceSetup::add_routes(const std::vector<TunnelRoute>& wanted) {
+  for (const TunnelRoute& route : wanted) {
     if (contains(have_.routes, route)) continue;
-    if (Status added = port_->add_route(route); !added) return added;
+    if (Status added = add_route(route); !added) return added;
+  }
+  return {};
+}
+
+// With another source it takes its own place.
+Status InterfaceSetup::add_route(const TunnelRoute& route) {
+  const auto twin = std::find_if(have_.routes.begin(), have_.routes.end(),
+                                 [&](const TunnelRoute& other) { return other.same_way(route); });
+  const bool replaces = twin != have_.routes.end();
+  if (Status added = replaces ? port_->replace_route(route) : port_->add_route(route); !added) {
+    return added;
+  }
+  if (replaces) {
+    *twin = route;
+  } else {
     have_.routes.push_back(route);
   }
   return {};
@@ -103,8 +193,8 @@ Status InterfaceSetup::add_address(const InterfaceAddress& address) {
 }
 
 void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
-  std::erase_if(have_.routes, [&](const Prefix& route) {
-    if (contains(wanted.routes, route)) return false;
+  std::erase_if(have_.routes, [&](const TunnelRoute& route) {
+    if (has_way(wanted.routes, route)) return false;
     warn(port_->remove_route(route));
     return true;
   });
@@ -113,6 +203,24 @@ void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
     warn(port_->remove_address(address));
     return true;
   });
+}
+
+void InterfaceSetup::see(const TunnelState& seen) {
+  is_down_ = is_up_ && !seen.up;
+  std::erase_if(have_.addresses,
+                [&](const InterfaceAddress& address) { return !has_address(seen, address); });
+  std::erase_if(have_.routes,
+                [&](const TunnelRoute& route) { return !has_way(seen.routes, route); });
+}
+
+Status InterfaceSetup::put_back(const InterfaceLack& lack) {
+  Status first;
+  const auto note = [&](Status status) {
+    if (!status && first) first = std::move(status);
+  };
+  for (const InterfaceAddress& address : lack.addresses) note(add_address(address));
+  for (const TunnelRoute& route : lack.routes) note(add_route(route));
+  return first;
 }
 
 void InterfaceSetup::warn(const Status& status) const {

@@ -7,17 +7,31 @@
 #include "base/log_sink.h"
 #include "base/result.h"
 #include "mesh/plan.h"
-#include "routing/ip_address.h"
+#include "tun/tunnel_state.h"
 
 namespace hawser {
 
 // What a plan asks of the host's network beside peers.
 struct InterfaceSettings {
   std::vector<InterfaceAddress> addresses;
-  std::vector<Prefix> routes;  // that the addresses do not bring by themselves
-  std::uint32_t mtu = 0;       // 0: as it is
+  std::vector<TunnelRoute> routes;  // that the addresses do not bring by themselves
+  std::uint32_t mtu = 0;            // 0: as it is
 
   static InterfaceSettings of(const HostPlan& plan);
+};
+
+// InterfaceLack is what of some settings is not there, the MTU aside: whoever changes that means
+// it, and the device follows.
+struct InterfaceLack {
+  std::vector<InterfaceAddress> addresses;
+  std::vector<TunnelRoute> routes;
+
+  // Of an interface that is down, nothing: it has been set down on purpose. A way that addresses
+  // bring by themselves is lacking when somebody removed it all the same.
+  static InterfaceLack find(const InterfaceSettings& wanted, const TunnelState& seen);
+  bool empty() const { return addresses.empty() && routes.empty(); }
+  // "address fd00::1/56", "route 192.168.7.0/24"
+  std::vector<std::string> items() const;
 };
 
 // InterfacePort is the kernel's side of one interface; tests have their own.
@@ -28,8 +42,9 @@ class InterfacePort {
   virtual Status set_mtu(std::uint32_t mtu) = 0;
   virtual Status add_address(const InterfaceAddress& address) = 0;
   virtual Status remove_address(const InterfaceAddress& address) = 0;
-  virtual Status add_route(const Prefix& prefix) = 0;
-  virtual Status remove_route(const Prefix& prefix) = 0;
+  virtual Status add_route(const TunnelRoute& route) = 0;
+  virtual Status replace_route(const TunnelRoute& route) = 0;  // another source
+  virtual Status remove_route(const TunnelRoute& route) = 0;
 };
 // Through netlink (tun/netlink_config.h), in the calling thread's network namespace.
 std::unique_ptr<InterfacePort> make_netlink_port(const std::string& interface);
@@ -47,19 +62,28 @@ class InterfaceSetup {
   InterfaceSetup& operator=(const InterfaceSetup&) = delete;
 
   // Adds what `wanted` has and is not there, in the order MTU, addresses, link up, routes. On
-  // failure all is as it was.
+  // failure all is as it was. The link is brought up once; when it is down afterwards there are no
+  // routes.
   Status extend(const InterfaceSettings& wanted);
   // Removes what `wanted` has not. What the kernel refuses is logged, and no longer ours.
   void reduce(const InterfaceSettings& wanted);
 
+  // What the kernel has now: what others removed is no longer there for extend() and reduce().
+  void see(const TunnelState& seen);
+  // Adds what is lacking, as much as possible. The first error, if any.
+  Status put_back(const InterfaceLack& lack);
+
  private:
   Status add_all(const InterfaceSettings& wanted);
+  Status add_routes(const std::vector<TunnelRoute>& wanted);
   Status add_address(const InterfaceAddress& address);
+  Status add_route(const TunnelRoute& route);
   void warn(const Status& status) const;
 
   std::unique_ptr<InterfacePort> port_;
   LogSink log_;
-  bool is_up_ = false;
+  bool is_up_ = false;    // it was brought up
+  bool is_down_ = false;  // and somebody set it down
   InterfaceSettings have_;
 };
 

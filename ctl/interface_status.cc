@@ -101,6 +101,7 @@ InterfaceStatus InterfaceStatus::read(const StatusAnswer& answer) {
   status.drops = read_drops(lines);
   for (const auto& [key, value] : lines) {
     if (key == "route") status.routes.push_back(read_route(value));
+    if (key == "missing") status.missing.push_back(value);
   }
   for (const auto& peer : answer.peers) status.peers.push_back(PeerStatus::read(peer));
   return status;

@@ -66,6 +66,7 @@ struct InterfaceStatus {
   std::int64_t workers = 0;
   std::vector<StatusLine> drops;  // those of no peer
   std::vector<RouteStatus> routes;
+  std::vector<std::string> missing;  // what the interface should have: "address …", "route …"
   std::vector<PeerStatus> peers;
 
   static InterfaceStatus read(const StatusAnswer& answer);

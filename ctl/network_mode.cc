@@ -10,6 +10,7 @@
 
 #include "ctl/endpoint_resolver.h"
 #include "ctl/hosts_keeper.h"
+#include "ctl/interface_keeper.h"
 #include "ctl/interface_setup.h"
 #include "ctl/name_resolver.h"
 #include "ctl/plan_change.h"
@@ -97,6 +98,9 @@ struct NetworkMode::Impl {
   void write_hosts(const HostPlan& plan);
   void tell_hosts();
   void now_runs(const HostPlan& plan);
+  void look() const;
+  Status put_back(const InterfaceLack& lack);
+  void tell_lack();
   void wait_for_tick();
   void wait_for_confirmation();
   void tell_confirmation();
@@ -104,9 +108,11 @@ struct NetworkMode::Impl {
   Parts parts;
   std::unique_ptr<InterfaceSetup> interface;
   std::unique_ptr<HostsKeeper> hosts;
+  std::unique_ptr<InterfaceKeeper> keeper;  // with an interface
   EndpointResolver endpoints;
   Reloader reloader;
   asio::steady_timer tick_timer;
+  asio::steady_timer keeper_timer;
   asio::steady_timer confirm_timer;
 };
 
@@ -124,10 +130,13 @@ NetworkMode::Impl::Impl(Parts given, LoadedPlan running)
                 [this](const LoadedPlan& from, const LoadedPlan& to) { return apply(from, to); }},
                std::move(running), parts.log),
       tick_timer(parts.io),
+      keeper_timer(parts.io),
       confirm_timer(parts.io) {
   const HostPlan& plan = reloader.running().plan;
   if (!parts.interface.empty()) {
     interface = std::make_unique<InterfaceSetup>(make_netlink_port(parts.interface), parts.log);
+    keeper = std::make_unique<InterfaceKeeper>(
+        parts.interface, [this](const InterfaceLack& lack) { return put_back(lack); }, parts.log);
   }
   const std::string& path = parts.options.network->hosts_file;
   if (!path.empty()) hosts = std::make_unique<HostsKeeper>(path, plan.network, parts.log);
@@ -170,6 +179,7 @@ void NetworkMode::Impl::tell_hosts() {
 // First everything that is new, then the peers, the names, and at last what is no longer wanted: no
 // packet of what stays is without its address or route meanwhile.
 Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
+  look();  // what others removed is new again
   const auto take_back = [&] {
     if (const Status back = extend(from.plan); !back) {
       parts.log(LogLevel::kError, back.error().message);
@@ -194,6 +204,41 @@ void NetworkMode::Impl::now_runs(const HostPlan& plan) {
   endpoints.set_plan(plan);
   parts.control.facts().network = facts_of(plan);
   tell_hosts();
+  if (keeper) keeper->want(InterfaceSettings::of(plan), parts.clock.now().boot);
+  look();
+  tell_lack();
+}
+
+void NetworkMode::Impl::look() const {
+  if (parts.look) parts.look();
+}
+
+Status NetworkMode::Impl::put_back(const InterfaceLack& lack) {
+  Status done = interface->put_back(lack);
+  look();
+  return done;
+}
+
+// To the status, to the service manager, and to the timer.
+void NetworkMode::Impl::tell_lack() {
+  if (!keeper) return;
+  std::vector<std::string> missing = keeper->lack().items();
+  auto& facts = parts.control.facts().network;
+  if (facts && facts->missing != missing) {
+    parts.service.status(missing.empty() ? "running"
+                                         : fmt::format("running; {} lacks {}", parts.interface,
+                                                       fmt::join(missing, ", ")));
+    facts->missing = std::move(missing);
+  }
+  keeper_timer.cancel();
+  const std::optional<Instant> due = keeper->due();
+  if (!due) return;
+  keeper_timer.expires_after(*due - parts.clock.now().boot);
+  keeper_timer.async_wait([this](ErrorCode cancelled) {
+    if (cancelled || !keeper) return;
+    keeper->tick(parts.clock.now().boot);
+    tell_lack();
+  });
 }
 
 void NetworkMode::Impl::wait_for_tick() {
@@ -252,9 +297,18 @@ void NetworkMode::start() {
 
 void NetworkMode::stop() {
   impl_->tick_timer.cancel();
+  impl_->keeper_timer.cancel();
+  impl_->keeper.reset();
   impl_->confirm_timer.cancel();
   impl_->hosts.reset();
   impl_->interface.reset();
+}
+
+void NetworkMode::see(const TunnelState& seen) {
+  if (!impl_->keeper) return;
+  impl_->interface->see(seen);
+  impl_->keeper->see(seen, impl_->parts.clock.now().boot);
+  impl_->tell_lack();
 }
 
 bool NetworkMode::has_goodbyes() const {

@@ -2,6 +2,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "ctl/options.h"
 #include "ctl/service_notify.h"
 #include "dataplane/device.h"
+#include "tun/tunnel_state.h"
 
 namespace hawser {
 
@@ -41,6 +43,8 @@ class NetworkMode : public ControlTarget {
     std::string interface;  // empty: no TUN
     DaemonOptions options;
     LogSink log;
+    // Reads what netlink has told by now; it comes back to see(). Empty: nobody follows netlink.
+    std::function<void()> look;
   };
 
   // `running`: the plan whose peers the device has got already (ctl/plan_change.h).
@@ -55,6 +59,8 @@ class NetworkMode : public ControlTarget {
   void start();
   // Takes host names, addresses and routes away. Again is harmless.
   void stop();
+  // What the interface has now; from then on what it lacks is put back.
+  void see(const TunnelState& seen);
   // Are there peers to be told that this host stops, and another controller for them to turn to?
   bool has_goodbyes() const;
   // For SIGHUP: what reload() refuses is logged.

@@ -36,6 +36,10 @@ void ServiceNotify::ready(std::string_view status) const {
   send(fmt::format("READY=1\nMAINPID={}\nSTATUS={}", ::getpid(), status));
 }
 
+void ServiceNotify::status(std::string_view status) const {
+  send(fmt::format("STATUS={}", status));
+}
+
 void ServiceNotify::reloading() const {
   send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
 }

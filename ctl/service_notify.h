@@ -16,6 +16,7 @@ class ServiceNotify {
   ServiceNotify();
 
   void ready(std::string_view status) const;
+  void status(std::string_view status) const;
   void reloading() const;  // to be followed by ready()
   void stopping() const;
 

@@ -47,6 +47,8 @@ nlohmann::json to_json(const std::vector<StatusLine>& lines) {
       object["drops"][key.substr(kStatusDropPrefix.size())] = to_json(key, value);
     } else if (key == "allowed_ip") {
       object["allowed_ips"].push_back(value);
+    } else if (key == "missing") {
+      object["missing"].push_back(value);
     } else if (key == "route") {
       const std::size_t space = value.find(' ');
       object["routes"].push_back({{"destination", value.substr(0, space)},

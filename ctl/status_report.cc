@@ -77,6 +77,7 @@ void add_network(Lines& lines, const NetworkFacts& network, const DeviceView& vi
   lines.add("role", network.role);
   if (network.confirm_until) lines.add("confirm_until_sec", *network.confirm_until);
   lines.add_unless_empty("hosts_problem", one_line(network.hosts_problem));
+  for (const std::string& item : network.missing) lines.add("missing", item);
   PeersByKey peers;
   for (const PeerView& peer : view.peers) peers.emplace(peer.public_key, &peer);
   for (const NetworkFacts::Route& route : network.routes) {

@@ -54,11 +54,12 @@ Status NamespaceWatch::dump() {
   const Instant begin = boot_now();
   const std::set<AddressEntry> old_addresses = std::exchange(addresses_, {});
   routes_.clear();
+  tunnel_routes_.clear();
   link_is_up_.clear();
   const NetlinkSocket::Visit visit = [this](const nlmsghdr& message) {
     if (message.nlmsg_type == RTM_NEWROUTE) {
       const std::optional<HostRoute> route = parse_route(message, ifindex_);
-      if (route.has_value()) routes_.load(*route);
+      if (route.has_value()) load_route(*route);
     } else {
       handle(message);
     }
@@ -73,7 +74,7 @@ Status NamespaceWatch::dump() {
     link_.deleted = link_changed_ = true;
   }
   stale_ = false;
-  routes_changed_ = true;
+  routes_changed_ = tunnel_changed_ = true;
   const Instant end = boot_now();
   next_dump_ = end + kDumpTimeShare * (end - begin);
   return {};
@@ -119,7 +120,7 @@ void NamespaceWatch::handle_link(const nlmsghdr& message, bool gone) {
   });
   if (state.deleted == link_.deleted && state.up == link_.up && state.mtu == link_.mtu) return;
   link_ = state;
-  link_changed_ = true;
+  link_changed_ = tunnel_changed_ = true;
 }
 
 std::optional<NamespaceWatch::AddressEntry> NamespaceWatch::parse_address(
@@ -147,6 +148,7 @@ std::optional<NamespaceWatch::AddressEntry> NamespaceWatch::parse_address(
 void NamespaceWatch::handle_address(const nlmsghdr& message, bool gone) {
   const std::optional<AddressEntry> entry = parse_address(message);
   if (!entry.has_value()) return;
+  if (std::get<std::uint32_t>(*entry) == ifindex_) tunnel_changed_ = true;
   if (!gone) {
     if (addresses_.insert(*entry).second) routes_changed_ = true;
     return;
@@ -170,9 +172,40 @@ void NamespaceWatch::handle_route(const nlmsghdr& message, bool gone) {
   const std::optional<HostRoute> route = parse_route(message, ifindex_);
   if (!route.has_value()) return;
   const bool replaces = (message.nlmsg_flags & NLM_F_REPLACE) != 0;
+  follow_tunnel_route(*route, gone, replaces);
+  if (!route->is_counted()) return;
   const RouteTable::Change change = gone ? routes_.remove(*route) : routes_.add(*route, replaces);
   if (change == RouteTable::Change::kChanged) routes_changed_ = true;
   if (change == RouteTable::Change::kUnclear) stale_ = true;
+}
+
+void NamespaceWatch::load_route(const HostRoute& route) {
+  if (route.is_counted()) routes_.load(route);
+  if (route.into_tun) tunnel_routes_.emplace(route.table, route.prefix, route.metric);
+}
+
+void NamespaceWatch::follow_tunnel_route(const HostRoute& route, bool gone, bool replaces) {
+  const TunnelEntry entry(route.table, route.prefix, route.metric);
+  if (route.into_tun && !gone) {
+    tunnel_changed_ = tunnel_routes_.insert(entry).second || tunnel_changed_;
+  } else if (route.into_tun || replaces) {
+    tunnel_changed_ = tunnel_routes_.erase(entry) != 0 || tunnel_changed_;
+  }
+}
+
+std::optional<TunnelState> NamespaceWatch::take_tunnel_change() {
+  if (ifindex_ == 0 || !std::exchange(tunnel_changed_, false)) return std::nullopt;
+  TunnelState state;
+  state.up = link_.up;
+  for (const auto& [address, link, length] : addresses_) {
+    if (link == ifindex_) state.addresses.push_back({address, length});
+  }
+  for (const auto& [table, prefix, metric] : tunnel_routes_) {
+    const TunnelRoute route{prefix, table, {}};
+    // Those that differ in their metric stand next to each other.
+    if (state.routes.empty() || !state.routes.back().same_way(route)) state.routes.push_back(route);
+  }
+  return state;
 }
 
 std::optional<LinkState> NamespaceWatch::take_link_change() {

@@ -34,6 +34,8 @@ class NamespaceWatch {
   // this namespace.
   std::optional<LinkState> take_link_change();
   std::vector<IpAddress> take_removed_addresses();
+  // The followed link's addresses and the routes into it if they, or its being up, changed.
+  std::optional<TunnelState> take_tunnel_change();
 
   bool routes_changed() const { return routes_changed_; }
   std::size_t num_routes() const { return routes_.size(); }
@@ -42,11 +44,15 @@ class NamespaceWatch {
  private:
   // One address of one link; an address may stand on several.
   using AddressEntry = std::tuple<IpAddress, std::uint32_t, std::uint8_t>;
+  // A route into the followed link: its table, prefix and metric.
+  using TunnelEntry = std::tuple<std::uint32_t, Prefix, std::uint32_t>;
 
   void handle(const nlmsghdr& message);
   void handle_link(const nlmsghdr& message, bool gone);
   void handle_address(const nlmsghdr& message, bool gone);
   void handle_route(const nlmsghdr& message, bool gone);
+  void load_route(const HostRoute& route);
+  void follow_tunnel_route(const HostRoute& route, bool gone, bool replaces);
   std::optional<AddressEntry> parse_address(const nlmsghdr& message) const;
   void remove_address(const AddressEntry& entry);
   Status dump();
@@ -57,10 +63,12 @@ class NamespaceWatch {
   std::unordered_map<std::uint32_t, bool> link_is_up_;
   std::set<AddressEntry> addresses_;
   RouteTable routes_;
+  std::set<TunnelEntry> tunnel_routes_;
 
   LinkState link_;
   bool link_changed_ = false;
   bool routes_changed_ = false;
+  bool tunnel_changed_ = false;
   bool stale_ = false;
   Instant next_dump_{};
   std::vector<IpAddress> removed_addresses_;

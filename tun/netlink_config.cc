@@ -69,15 +69,15 @@ std::string with_length(const IpAddress& address, unsigned length) {
 
 std::uint8_t af_of(IpFamily family) { return family == IpFamily::kV4 ? AF_INET : AF_INET6; }
 
-// Does the main table send `prefix` out of `ifindex`?
-bool has_route(std::uint32_t ifindex, const Prefix& prefix) {
+// Is `route` there over `ifindex`, with any source?
+bool has_route(std::uint32_t ifindex, const TunnelRoute& wanted) {
   NetlinkSocket socket;
   if (!socket.open(0)) return false;
   bool found = false;
   const Status dumped = socket.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
     const std::optional<HostRoute> route = parse_route(message, ifindex);
-    found = found || (route.has_value() && route->into_tun && route->prefix == prefix &&
-                      route->table == RT_TABLE_MAIN);
+    found = found || (route.has_value() && route->into_tun && route->prefix == wanted.prefix &&
+                      route->table == wanted.table);
   });
   return dumped.ok() && found;
 }
@@ -98,19 +98,21 @@ Status change_address(std::uint16_t type, std::uint16_t flags, std::uint32_t ifi
 }
 
 Status change_route(std::uint16_t type, std::uint16_t flags, std::uint32_t ifindex,
-                    const Prefix& prefix) {
+                    const TunnelRoute& route) {
   Request request(type, flags);
+  const IpAddress& destination = route.prefix.address();
   rtmsg body{};
-  body.rtm_family = af_of(prefix.address().family);
-  body.rtm_dst_len = static_cast<std::uint8_t>(prefix.length());
-  body.rtm_table = RT_TABLE_MAIN;
+  body.rtm_family = af_of(destination.family);
+  body.rtm_dst_len = static_cast<std::uint8_t>(route.prefix.length());
   body.rtm_protocol = kRouteProtocol;
-  body.rtm_scope = prefix.address().family == IpFamily::kV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  body.rtm_scope = destination.family == IpFamily::kV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   body.rtm_type = RTN_UNICAST;
   request.put(body);
-  request.put(RTA_DST, prefix.address());
+  request.put(RTA_DST, destination);
   request.put(RTA_OIF, ifindex);
   request.put(RTA_PRIORITY, kRouteMetric);
+  request.put(RTA_TABLE, route.table);
+  if (route.source) request.put(RTA_PREFSRC, *route.source);
   return request.send();
 }
 
@@ -185,26 +187,37 @@ Status remove_address(const std::string& interface, const IpAddress& address, un
                  sent.error());
 }
 
-Status add_route(const std::string& interface, const Prefix& prefix) {
+Status add_route(const std::string& interface, const TunnelRoute& route) {
   const Result<std::uint32_t> index = index_of(interface);
   if (!index) return index.error();
-  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, *index, prefix);
+  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, *index, route);
   if (sent.ok()) return {};
-  if (sent.error().code == EEXIST && has_route(*index, prefix)) return {};
-  Error error =
-      refused("cannot add route " + prefix.to_string() + " over " + interface, sent.error());
+  if (sent.error().code == EEXIST && has_route(*index, route)) return {};
+  const std::string prefix = route.prefix.to_string();
+  Error error = refused("cannot add route " + prefix + " over " + interface, sent.error());
   if (error.code == EEXIST) {
-    error.message += "; it leads elsewhere already, see: ip route show " + prefix.to_string();
+    error.message += "; it leads elsewhere already, see: ip route show " + prefix;
+    if (route.table != kMainTable) error.message += " table " + std::to_string(route.table);
   }
   return error;
 }
 
-Status remove_route(const std::string& interface, const Prefix& prefix) {
+Status replace_route(const std::string& interface, const TunnelRoute& route) {
   const Result<std::uint32_t> index = index_of(interface);
   if (!index) return index.error();
-  const Status sent = change_route(RTM_DELROUTE, 0, *index, prefix);
+  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, *index, route);
+  if (sent.ok()) return {};
+  return refused("cannot change route " + route.prefix.to_string() + " over " + interface,
+                 sent.error());
+}
+
+Status remove_route(const std::string& interface, const TunnelRoute& route) {
+  const Result<std::uint32_t> index = index_of(interface);
+  if (!index) return index.error();
+  const Status sent = change_route(RTM_DELROUTE, 0, *index, {route.prefix, route.table, {}});
   if (sent.ok() || sent.error().code == ESRCH) return {};
-  return refused("cannot remove route " + prefix.to_string() + " over " + interface, sent.error());
+  return refused("cannot remove route " + route.prefix.to_string() + " over " + interface,
+                 sent.error());
 }
 
 }  // namespace hawser

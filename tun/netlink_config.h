@@ -3,7 +3,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "routing/ip_address.h"
+#include "tun/tunnel_state.h"
 
 namespace hawser {
 
@@ -30,10 +30,12 @@ Status add_address(const std::string& interface, const IpAddress& address, unsig
 // An address that is not there is no error.
 Status remove_address(const std::string& interface, const IpAddress& address, unsigned length);
 
-// In the main table. The same route over the same interface is no error; another route for the
-// prefix with the same metric is (EEXIST).
-Status add_route(const std::string& interface, const Prefix& prefix);
-// Only one that add_route() made; that there is none is no error.
-Status remove_route(const std::string& interface, const Prefix& prefix);
+// A route over the same interface that is there already is no error; another one for the prefix
+// with the same metric is (EEXIST). The source must be an address of this host.
+Status add_route(const std::string& interface, const TunnelRoute& route);
+// Takes the place of one that add_route() made, with another source: the way is there all the time.
+Status replace_route(const std::string& interface, const TunnelRoute& route);
+// Only one that add_route() made, whatever its source; that there is none is no error.
+Status remove_route(const std::string& interface, const TunnelRoute& route);
 
 }  // namespace hawser

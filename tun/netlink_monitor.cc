@@ -169,6 +169,8 @@ Result<NetlinkChanges> Monitor::read() {
     const std::optional<LinkState> found = tun_watch().take_link_change();
     if (found.has_value()) changes.link = found;
   }
+  // At once, unlike the routes of the host: there are few, and somebody may wait for them.
+  changes.tunnel = tun_watch().take_tunnel_change();
   take_routes(changes, now);
   return changes;
 }

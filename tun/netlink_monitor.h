@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "dataplane/host_routes.h"
+#include "tun/tunnel_state.h"
 
 namespace hawser {
 
@@ -19,6 +20,7 @@ struct LinkState {
 struct NetlinkChanges {
   std::optional<LinkState> link;             // set when anything of it changed
   std::optional<HostRoutes> routes;          // set when addresses or routes changed: all of them
+  std::optional<TunnelState> tunnel;         // set when anything of it changed: all of it
   std::vector<IpAddress> removed_addresses;  // of the namespace where the UDP sockets live
 };
 

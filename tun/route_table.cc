@@ -120,12 +120,13 @@ std::optional<HostRoute> parse_route(const nlmsghdr& message, std::uint32_t tun_
     }
   });
   if (!is_sound) return std::nullopt;
-  if (!is_counted_table(route.table)) return std::nullopt;
   route.prefix = Prefix(address, header->rtm_dst_len);
   route.into_tun = tun_ifindex != 0 && hops.num > 0 && hops.num_into_tun == hops.num;
   route.fingerprint = fingerprint.value();
   return route;
 }
+
+bool HostRoute::is_counted() const { return is_counted_table(table); }
 
 std::size_t RouteTable::HashKey::operator()(const Key& key) const noexcept {
   const std::size_t address = std::hash<IpAddress>()(key.prefix.address());

@@ -19,10 +19,12 @@ struct HostRoute {
   std::uint8_t tos = 0;
   bool into_tun = false;          // every next hop is our own TUN device
   std::uint64_t fingerprint = 0;  // of its type and next hops: tells apart routes alike in the rest
+
+  // Does it say what the host itself reaches? See parse_route().
+  bool is_counted() const;
 };
 
-// Reads an RTM_NEWROUTE or RTM_DELROUTE. nullopt: a route that says nothing about what the host
-// itself reaches.
+// Reads an RTM_NEWROUTE or RTM_DELROUTE. nullopt: of a type that is not counted.
 //
 // Counted are the tables that every packet is looked up in without policy rules of its own: local,
 // main and default. Which other table applies depends on rules over marks, sources or interfaces,

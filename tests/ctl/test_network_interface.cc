@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ctl/interface_keeper.h"
 #include "ctl/interface_setup.h"
 #include "tests/tun/namespace.h"
 #include "tun/netlink_config.h"
@@ -37,14 +38,20 @@ class FakePort : public InterfacePort {
   Status remove_address(const InterfaceAddress& address) override {
     return act("-" + address.to_string(), address.to_string(), false);
   }
-  Status add_route(const Prefix& prefix) override {
-    return act("+" + prefix.to_string(), prefix.to_string(), true);
+  Status add_route(const TunnelRoute& route) override {
+    return act("+" + with_source(route), route.prefix.to_string(), true);
   }
-  Status remove_route(const Prefix& prefix) override {
-    return act("-" + prefix.to_string(), prefix.to_string(), false);
+  Status replace_route(const TunnelRoute& route) override {
+    return act("=" + with_source(route), route.prefix.to_string(), true);
+  }
+  Status remove_route(const TunnelRoute& route) override {
+    return act("-" + route.prefix.to_string(), route.prefix.to_string(), false);
   }
 
  private:
+  static std::string with_source(const TunnelRoute& route) {
+    return route.prefix.to_string() + (route.source ? " src " + route.source->to_string() : "");
+  }
   Status act(const std::string& action, const std::string& what, bool add) {
     if (!kernel_.refused.empty() && action == kernel_.refused) return Error{"no " + action, EPERM};
     kernel_.done.push_back(action);
@@ -64,8 +71,26 @@ InterfaceSettings settings(std::vector<const char*> addresses, std::vector<const
     out.addresses.push_back({*IpAddress::parse(text.substr(0, slash)),
                              static_cast<unsigned>(std::stoul(text.substr(slash + 1)))});
   }
-  for (const char* const text : routes) out.routes.push_back(*Prefix::parse(text));
+  for (const std::string text : routes) {
+    const std::size_t space = text.find(' ');
+    TunnelRoute route{*Prefix::parse(text.substr(0, space)), kMainTable, {}};
+    if (space != std::string::npos) route.source = IpAddress::parse(text.substr(space + 1));
+    out.routes.push_back(route);
+  }
   return out;
+}
+
+// As the kernel has it: "10.0.0.1/24" brings its own route where it is not a host's.
+TunnelState kernel_state(std::vector<const char*> addresses, std::vector<const char*> routes) {
+  const InterfaceSettings is = settings(std::move(addresses), std::move(routes));
+  TunnelState state;
+  state.up = true;
+  for (const InterfaceAddress& address : is.addresses) {
+    state.addresses.push_back({address.address, address.prefix_len});
+    state.routes.push_back({address.connected(), kMainTable, {}});
+  }
+  state.routes.insert(state.routes.end(), is.routes.begin(), is.routes.end());
+  return state;
 }
 
 class InterfaceSetupTest : public ::testing::Test {
@@ -131,6 +156,191 @@ TEST_F(InterfaceSetupTest, AnAddressWithAnotherLengthTakesItsOwnPlace) {
   EXPECT_THAT(kernel_.there, UnorderedElementsAre("up", "fd00::1/56"));
 }
 
+TEST_F(InterfaceSetupTest, ARouteWithAnotherSourceTakesItsOwnPlace) {
+  const InterfaceSettings before =
+      settings({"10.0.0.1/24", "10.0.0.2/24"}, {"10.1.0.0/16 10.0.0.1"});
+  ASSERT_TRUE(setup_->extend(before).ok());
+  const InterfaceSettings wanted =
+      settings({"10.0.0.1/24", "10.0.0.2/24"}, {"10.1.0.0/16 10.0.0.2", "10.2.0.0/16"});
+  kernel_.refused = "+10.2.0.0/16";
+  kernel_.done.clear();
+  EXPECT_FALSE(setup_->extend(wanted).ok());
+  EXPECT_THAT(kernel_.done, ElementsAre("=10.1.0.0/16 src 10.0.0.2", "=10.1.0.0/16 src 10.0.0.1"));
+  kernel_.refused.clear();
+  kernel_.done.clear();
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  setup_->reduce(wanted);
+  EXPECT_THAT(kernel_.done, ElementsAre("=10.1.0.0/16 src 10.0.0.2", "+10.2.0.0/16"));
+}
+
+TEST_F(InterfaceSetupTest, WhatOthersRemovedIsNewAgain) {
+  const InterfaceSettings wanted = settings({"10.0.0.1/24", "fd00::1/56"}, {"10.1.0.0/16"});
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  setup_->see(kernel_state({"10.0.0.1/24"}, {}));
+  kernel_.done.clear();
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  EXPECT_THAT(kernel_.done, ElementsAre("+fd00::1/56", "+10.1.0.0/16"));
+}
+
+TEST_F(InterfaceSetupTest, OfAnInterfaceThatIsDownAReloadWaitsWithTheRoutes) {
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {"10.1.0.0/16"})).ok());
+  TunnelState down = kernel_state({"10.0.0.1/24"}, {});
+  down.up = false;
+  setup_->see(down);
+  kernel_.done.clear();
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.2/24"}, {"10.1.0.0/16", "10.2.0.0/16"})).ok());
+  EXPECT_THAT(kernel_.done, ElementsAre("+10.0.0.2/24"));
+}
+
+TEST_F(InterfaceSetupTest, WhatCanBePutBackIsPutBack) {
+  const InterfaceSettings wanted =
+      settings({"10.0.0.1/24", "fd00::1/56"}, {"10.1.0.0/16", "10.2.0.0/16"});
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  const TunnelState seen = kernel_state({"10.0.0.1/24"}, {});
+  setup_->see(seen);
+  kernel_.done.clear();
+  kernel_.refused = "+fd00::1/56";
+  EXPECT_EQ(setup_->put_back(InterfaceLack::find(wanted, seen)).error().code, EPERM);
+  EXPECT_THAT(kernel_.done, ElementsAre("+10.1.0.0/16", "+10.2.0.0/16"));
+  // And it is taken away at the end like all that is ours.
+  setup_.reset();
+  EXPECT_THAT(kernel_.there, UnorderedElementsAre("up", "fd00::1/56"));
+}
+
+TEST(InterfaceLackTest, NamesAddressesRoutesAndWaysThatAddressesBring) {
+  const InterfaceSettings wanted =
+      settings({"10.0.0.1/24", "fd00::1/56", "10.9.0.1/32"}, {"10.1.0.0/16", "fd05::/64"});
+  EXPECT_TRUE(InterfaceLack::find(wanted, kernel_state({"10.0.0.1/24", "fd00::1/56", "10.9.0.1/32"},
+                                                       {"10.1.0.0/16", "fd05::/64"}))
+                  .empty());
+  TunnelState seen = kernel_state({"fd00::1/56", "10.9.0.1/32"}, {"fd05::/64"});
+  seen.routes.erase(seen.routes.begin());
+  EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
+              ElementsAre("address 10.0.0.1/24", "route fd00::/56", "route 10.1.0.0/16"));
+  // The right address with another length is not the one.
+  seen = kernel_state({"10.0.0.1/25", "fd00::1/56", "10.9.0.1/32"}, {"10.1.0.0/16", "fd05::/64"});
+  EXPECT_THAT(InterfaceLack::find(wanted, seen).items(), ElementsAre("address 10.0.0.1/24"));
+  seen.up = false;
+  EXPECT_TRUE(InterfaceLack::find(wanted, seen).empty());
+}
+
+TEST(InterfaceLackTest, ARouteWhoseSourceIsGoneIsMadeAnew) {
+  const InterfaceSettings wanted = settings({"fd00::1/56"}, {"fd05::/64 fd00::1", "fd06::/64"});
+  const TunnelState seen = kernel_state({}, {"fd05::/64", "fd06::/64"});
+  EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
+              ElementsAre("address fd00::1/56", "route fd05::/64"));
+}
+
+// --- when to put back ---
+
+class InterfaceKeeperTest : public ::testing::Test {
+ protected:
+  InterfaceKeeperTest() {
+    keeper_.want(wanted_, now_);
+    keeper_.see(whole_, now_);
+  }
+  // Until nothing is due any more, or `until`; what was put back when, in milliseconds.
+  std::vector<int> run(Duration until) {
+    std::vector<int> repairs;
+    const Instant begin = now_;
+    while (keeper_.due() && *keeper_.due() <= begin + until) {
+      now_ = *keeper_.due();
+      const std::size_t before = num_repairs_;
+      keeper_.tick(now_);
+      if (num_repairs_ > before) {
+        repairs.push_back(static_cast<int>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(now_ - begin).count()));
+      }
+    }
+    now_ = begin + until;
+    return repairs;
+  }
+
+  const InterfaceSettings wanted_ = settings({"fd00::1/56"}, {"fd05::/64"});
+  const TunnelState whole_ = kernel_state({"fd00::1/56"}, {"fd05::/64"});
+  const TunnelState flushed_ = kernel_state({}, {});
+  Instant now_{};
+  Status answer_;
+  bool works_ = true;  // what is put back is there
+  std::size_t num_repairs_ = 0;
+  std::vector<std::string> log_;
+  InterfaceKeeper keeper_{"vpn",
+                          [this](const InterfaceLack&) {
+                            ++num_repairs_;
+                            if (works_) keeper_.see(whole_, now_);
+                            return answer_;
+                          },
+                          [this](LogLevel, const std::string& line) { log_.push_back(line); }};
+};
+
+TEST_F(InterfaceKeeperTest, PutsBackAtOnceWhatVanishedTogetherAndSaysSoInOneLine) {
+  EXPECT_FALSE(keeper_.due().has_value());
+  keeper_.see(kernel_state({}, {"fd05::/64"}), now_);
+  now_ += std::chrono::milliseconds(50);
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(kKeeperQuiet), ElementsAre(50));
+  EXPECT_THAT(log_, ElementsAre("vpn had lost address fd00::1/56, route fd05::/64; put back"));
+  EXPECT_TRUE(keeper_.lack().empty());
+}
+
+TEST_F(InterfaceKeeperTest, WhoTakesItAwayAndGivesItAnewIsNotMet) {
+  keeper_.see(flushed_, now_);
+  now_ += std::chrono::milliseconds(99);
+  keeper_.see(whole_, now_);
+  EXPECT_THAT(run(kKeeperQuiet), IsEmpty());
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(InterfaceKeeperTest, DownIsAWish) {
+  TunnelState down = flushed_;
+  down.up = false;
+  keeper_.see(down, now_);
+  EXPECT_THAT(run(kKeeperQuiet), IsEmpty());
+  EXPECT_TRUE(keeper_.lack().empty());
+  // Up again, however often: what went with it returns.
+  for (int i = 0; i < 20; ++i) {
+    keeper_.see(flushed_, now_);
+    EXPECT_FALSE(keeper_.lack().empty());
+    EXPECT_THAT(run(std::chrono::milliseconds(200)), ElementsAre(100));
+    keeper_.see(down, now_);
+  }
+}
+
+TEST_F(InterfaceKeeperTest, WhoRemovesAgainAndAgainIsAnsweredEverMoreSeldom) {
+  std::size_t in_first_hour = 0;
+  for (int i = 0; i < 3600; ++i) {
+    keeper_.see(flushed_, now_);
+    in_first_hour += run(std::chrono::seconds(1)).size();
+  }
+  EXPECT_LE(in_first_hour, 70U);
+  EXPECT_GE(in_first_hour, 55U);
+  EXPECT_EQ(log_.size(), in_first_hour);
+  // After a quiet time it is forgiven.
+  keeper_.see(whole_, now_);
+  now_ += kKeeperQuiet;
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(std::chrono::seconds(1)), ElementsAre(100));
+}
+
+TEST_F(InterfaceKeeperTest, WhatCannotBePutBackIsTriedAgainWithBackOff) {
+  works_ = false;
+  answer_ = Error{"IPv6 is switched off", EACCES};
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(std::chrono::seconds(16)), ElementsAre(100, 600, 1600, 3600, 7600, 15600));
+  EXPECT_EQ(log_.front(),
+            "vpn has lost address fd00::1/56, route fd05::/64; not all of it can be put back: IPv6 "
+            "is switched off");
+  EXPECT_FALSE(keeper_.lack().empty());
+}
+
+TEST_F(InterfaceKeeperTest, AReloadThatWantsLessEndsTheRepair) {
+  works_ = false;
+  keeper_.see(kernel_state({"fd00::1/56"}, {}), now_);
+  run(std::chrono::seconds(3));
+  keeper_.want(settings({"fd00::1/56"}, {}), now_);
+  EXPECT_FALSE(keeper_.due().has_value());
+}
+
 TEST(InterfaceSetupInTheKernel, TakesAwayWhatItAddedAndNothingElse) {
   test::in_namespace([] {
     const auto tun = TunDevice::create("wg0", 1, 1420);
@@ -172,9 +382,9 @@ TEST(InterfaceSetupInTheKernel, TakesAwayWhatItAddedAndNothingElse) {
     EXPECT_TRUE(test::run("ip route show | grep -q 10.8.0.0/16"));
     EXPECT_TRUE(test::run("ip route show | grep -q 10.9.0.0/16"));
     // Again is no error, wherever it has gone.
-    EXPECT_TRUE(remove_route("wg0", *Prefix::parse("fd05::/64")).ok());
+    EXPECT_TRUE(remove_route("wg0", {*Prefix::parse("fd05::/64")}).ok());
     EXPECT_TRUE(remove_address("wg0", *IpAddress::parse("fd00::1"), 56).ok());
-    EXPECT_EQ(remove_route("gone", *Prefix::parse("fd05::/64")).error().code, ENODEV);
+    EXPECT_EQ(remove_route("gone", {*Prefix::parse("fd05::/64")}).error().code, ENODEV);
   });
 }
 

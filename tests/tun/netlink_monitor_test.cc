@@ -46,6 +46,15 @@ class Watcher {
       return;
     }
     if (changes->link) link = *changes->link;
+    if (changes->tunnel) {
+      tunnel.clear();
+      for (const LinkAddress& a : changes->tunnel->addresses) {
+        tunnel.insert(a.address.to_string() + "/" + std::to_string(a.length));
+      }
+      for (const TunnelRoute& r : changes->tunnel->routes) {
+        tunnel.insert(r.prefix.to_string() + " table " + std::to_string(r.table));
+      }
+    }
     if (changes->routes) {
       ++num_reports;
       routes.clear();
@@ -61,6 +70,7 @@ class Watcher {
   std::set<std::string> routes;
   std::set<std::string> addresses;
   std::set<std::string> removed;
+  std::set<std::string> tunnel;  // what stands on the interface, and what leads into it
   int num_reports = 0;
 };
 
@@ -141,6 +151,48 @@ TEST(NetlinkMonitorTest, RoutesIntoTheTunDoNotCount) {
     for (const char* const none :
          {"10.0.0.0/24", "10.1.0.0/16", "fd00::/16", "10.4.0.0/16", "10.6.0.0/16", "10.0.0.1/32"}) {
       EXPECT_THAT(watcher.routes, Not(Contains(none)));
+    }
+  });
+}
+
+TEST(NetlinkMonitorTest, WhatStandsOnTheInterfaceIsFollowed) {
+  in_namespace([] {
+    make_veth();
+    const TunDevice device = make_tun();
+    Watcher watcher("wg0", device.queue(0));
+    ASSERT_TRUE(
+        run("ip link set wg0 up && ip address add 10.0.0.1/24 dev wg0 && "
+            "ip address add fd00::1/56 dev wg0"));
+    for (const char* const prefix : {"10.5.0.0/16", "fd05::/16"}) {
+      ASSERT_TRUE(add_route("wg0", {*Prefix::parse(prefix)}).ok());
+      ASSERT_TRUE(add_route("wg0", {*Prefix::parse(prefix), 7200, {}}).ok());
+    }
+    // The same with another metric.
+    ASSERT_TRUE(run("ip route add 10.5.0.0/16 dev wg0 metric 5"));
+    watcher.settle();
+    EXPECT_THAT(watcher.tunnel,
+                testing::IsSupersetOf({"10.0.0.1/24", "fd00::1/56", "10.0.0.0/24 table 254",
+                                       "fd00::/56 table 254", "10.5.0.0/16 table 254",
+                                       "fd05::/16 table 254", "10.5.0.0/16 table 7200",
+                                       "fd05::/16 table 7200"}));
+    EXPECT_THAT(watcher.routes, Not(Contains("10.5.0.0/16")));
+
+    ASSERT_TRUE(run("ip route del 10.5.0.0/16 dev wg0 metric 5"));
+    watcher.settle();
+    EXPECT_THAT(watcher.tunnel, Contains("10.5.0.0/16 table 254"));
+    ASSERT_TRUE(
+        run("ip route replace 10.5.0.0/16 dev eth0 metric 1024 && "
+            "ip -6 route del fd05::/16 table 7200"));
+    watcher.settle();
+    EXPECT_THAT(watcher.tunnel, Not(Contains("10.5.0.0/16 table 254")));
+    EXPECT_THAT(watcher.tunnel, Not(Contains("fd05::/16 table 7200")));
+    EXPECT_THAT(watcher.tunnel, Contains("10.5.0.0/16 table 7200"));
+
+    ASSERT_TRUE(run("ip link set wg0 down && ip link set wg0 up"));
+    watcher.settle();
+    EXPECT_THAT(watcher.tunnel, Contains("10.0.0.1/24"));
+    for (const char* const gone : {"fd00::1/56", "fd05::/16 table 254", "10.5.0.0/16 table 7200"}) {
+      EXPECT_THAT(watcher.tunnel, Not(Contains(gone)));
     }
   });
 }
@@ -352,20 +404,20 @@ TEST(NetlinkConfigTest, AddressAndRouteAreAddedOnceAndConflictsAreErrors) {
       EXPECT_TRUE(set_link_up("wg0").ok());
       EXPECT_TRUE(add_address("wg0", *IpAddress::parse("10.0.0.1"), 24).ok());
       EXPECT_TRUE(add_address("wg0", *IpAddress::parse("fd00::1"), 64).ok());
-      const Status v4 = add_route("wg0", *Prefix::parse("10.5.0.0/16"));
+      const Status v4 = add_route("wg0", {*Prefix::parse("10.5.0.0/16")});
       EXPECT_TRUE(v4.ok()) << v4.error().message;
-      const Status v6 = add_route("wg0", *Prefix::parse("fd05::/16"));
+      const Status v6 = add_route("wg0", {*Prefix::parse("fd05::/16")});
       EXPECT_TRUE(v6.ok()) << v6.error().message;
     }
     EXPECT_TRUE(run("ip route get 10.5.1.1 | grep -q 'dev wg0'"));
     EXPECT_TRUE(run("ip -6 route get fd05::9 | grep -q 'dev wg0'"));
     ASSERT_TRUE(run("ip route add 10.6.0.0/16 dev eth0"));
-    EXPECT_TRUE(add_route("wg0", *Prefix::parse("10.6.0.0/16")).ok());
+    EXPECT_TRUE(add_route("wg0", {*Prefix::parse("10.6.0.0/16")}).ok());
     EXPECT_TRUE(run("ip route get 10.6.1.1 | grep -q 'dev eth0'")) << "the host's own goes before";
-    EXPECT_TRUE(remove_route("wg0", *Prefix::parse("10.6.0.0/16")).ok());
+    EXPECT_TRUE(remove_route("wg0", {*Prefix::parse("10.6.0.0/16")}).ok());
     EXPECT_TRUE(run("ip route show 10.6.0.0/16 | grep -q 'dev eth0'")) << "ours alone was removed";
     ASSERT_TRUE(run("ip route add 10.7.0.0/16 dev eth0 metric 1024"));
-    const Status taken = add_route("wg0", *Prefix::parse("10.7.0.0/16"));
+    const Status taken = add_route("wg0", {*Prefix::parse("10.7.0.0/16")});
     EXPECT_EQ(taken.error().code, EEXIST);
     EXPECT_NE(taken.error().message.find("ip route show 10.7.0.0/16"), std::string::npos);
     EXPECT_EQ(set_link_up("none").error().code, ENODEV);

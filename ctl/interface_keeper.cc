@@ -1,0 +1,73 @@
+#include "ctl/interface_keeper.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace hawser {
+
+namespace {
+
+// A line of the log; a network may have hundreds of routes.
+constexpr std::size_t kMaxNamed = 6;
+
+std::string name_items(const InterfaceLack& lack) {
+  std::vector<std::string> items = lack.items();
+  const std::size_t num_left_out = items.size() > kMaxNamed ? items.size() - kMaxNamed : 0;
+  items.resize(items.size() - num_left_out);
+  std::string text = fmt::format("{}", fmt::join(items, ", "));
+  if (num_left_out > 0) text += fmt::format(" and {} more", num_left_out);
+  return text;
+}
+
+}  // namespace
+
+InterfaceKeeper::InterfaceKeeper(std::string interface, PutBack put_back, LogSink log)
+    : interface_(std::move(interface)), put_back_(std::move(put_back)), log_(std::move(log)) {}
+
+void InterfaceKeeper::want(InterfaceSettings wanted, Instant now) {
+  wanted_ = std::move(wanted);
+  compare(now);
+}
+
+void InterfaceKeeper::see(TunnelState seen, Instant now) {
+  // Somebody set it up again and waits for it.
+  if (seen_ && !seen_->up && seen.up) last_repair_.reset();
+  seen_ = std::move(seen);
+  compare(now);
+}
+
+void InterfaceKeeper::compare(Instant now) {
+  if (!seen_) return;
+  lack_ = InterfaceLack::find(wanted_, *seen_);
+  if (lack_.empty()) {
+    if (!whole_since_) whole_since_ = now;
+    due_.reset();
+    return;
+  }
+  if (whole_since_ && now - *whole_since_ >= kKeeperQuiet) last_repair_.reset();
+  whole_since_.reset();
+  if (!due_) {
+    due_ = now + kKeeperSettle;
+    if (last_repair_) due_ = std::max(*due_, *last_repair_ + backoff_);
+  }
+}
+
+void InterfaceKeeper::tick(Instant now) {
+  if (!due_ || now < *due_) return;
+  backoff_ = last_repair_ ? std::min(backoff_ * 2, kKeeperMaxBackoff) : kKeeperMinBackoff;
+  last_repair_ = now;
+  due_ = now + backoff_;  // unless it is seen to be whole
+  const std::string items = name_items(lack_);
+  const Status done = put_back_(lack_);
+  if (!log_) return;
+  if (done) {
+    log_(LogLevel::kWarning, fmt::format("{} had lost {}; put back", interface_, items));
+  } else {
+    log_(LogLevel::kWarning, fmt::format("{} has lost {}; not all of it can be put back: {}",
+                                         interface_, items, done.error().message));
+  }
+}
+
+}  // namespace hawser
