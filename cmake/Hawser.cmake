@@ -31,3 +31,18 @@ function(hawser_room name)
     target_compile_options(hawser_${name} PRIVATE -fno-exceptions)
   endif()
 endfunction()
+
+# hawser_precompile(HEADERS... TARGETS...)
+# With HAWSER_PCH the targets share these headers precompiled, by way of the first one. For the
+# presets that build everything once more; `dev` and `release` compile each file as it is written.
+function(hawser_precompile)
+  cmake_parse_arguments(PCH "" "" "HEADERS;TARGETS" ${ARGN})
+  if(NOT HAWSER_PCH)
+    return()
+  endif()
+  list(POP_FRONT PCH_TARGETS first)
+  target_precompile_headers(${first} PRIVATE ${PCH_HEADERS})
+  foreach(target ${PCH_TARGETS})
+    target_precompile_headers(${target} REUSE_FROM ${first})
+  endforeach()
+endfunction()

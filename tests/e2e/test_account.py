@@ -13,6 +13,7 @@ import traffic
 def pair(shared_lab, engine):
     ours, theirs = hosts.pair(shared_lab, engine)
     hosts.connect(ours, theirs)
+    traffic.reaches(ours.namespace, theirs.inner4)
     return ours, theirs
 
 

@@ -75,9 +75,23 @@ void Node::receive_trains(const std::vector<std::vector<Datagram>>& trains) {
                         .remote = train.front().remote,
                         .traffic_class = train.front().traffic_class});
   }
+  receive_now(received);
+}
+
+void Node::receive_buffer(Packet bytes, std::uint32_t segment_len, const Endpoint& remote,
+                          std::uint8_t traffic_class) {
+  const ReceivedTrain train{.data = bytes.data(),
+                            .len = static_cast<std::uint32_t>(bytes.size()),
+                            .segment_len = segment_len,
+                            .remote = remote,
+                            .traffic_class = traffic_class};
+  receive_now({&train, 1});
+}
+
+void Node::receive_now(std::span<const ReceivedTrain> trains) {
   OutBatch& out = shared_batch();
   path_->begin();
-  path_->receive(received, now_, out);
+  path_->receive(trains, now_, out);
   collect(out, path_->observer());
   path_->end();
 }

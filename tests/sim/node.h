@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,9 @@ class Node {
   // (equal lengths, the last may be shorter; one remote).
   void receive_trains(const std::vector<std::vector<Datagram>>& trains);
   void receive(const Datagram& datagram) { receive_trains({{datagram}}); }
+  // The same over one train as it lies in its buffer: any bytes, cut after each `segment_len`.
+  void receive_buffer(Packet bytes, std::uint32_t segment_len, const Endpoint& remote,
+                      std::uint8_t traffic_class = 0);
   // One worker turn over these packets, as a TUN read without offloads delivers them.
   void send(const std::vector<Packet>& packets);
   void send(const Packet& packet) { send(std::vector<Packet>{packet}); }
@@ -72,6 +76,7 @@ class Node {
   std::function<int(const TunWrite&)> tun_result;
 
  private:
+  void receive_now(std::span<const ReceivedTrain> trains);
   void collect(OutBatch& out, SendObserver& observer);
   void collect_udp(OutBatch& out, SendObserver& observer);
   void collect_tun(OutBatch& out, SendObserver& observer);

@@ -1,0 +1,32 @@
+// A network file, TOML or JSON: whatever it holds, it is refused with problems that name their
+// line, or every host's plan can be made of it.
+#include <string>
+#include <string_view>
+
+#include "mesh/load.h"
+#include "mesh/plan.h"
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) __builtin_trap();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t len) {
+  using namespace hawser;
+  const std::string_view text(reinterpret_cast<const char*>(data), len);
+  const LoadedNetwork loaded = load_network(text);
+  for (const Problem& problem : loaded.problems) {
+    require(!problem_to_string(problem, "net.toml").empty());
+  }
+  if (!loaded.usable()) return 0;
+  for (const NetworkHost& host : loaded.network.hosts) {
+    const Result<HostPlan> plan = plan_host(loaded.network, host.name);
+    require(plan.ok());
+    require(plan->host == host.name);
+    require(!plan->interface.addresses.empty());
+  }
+  return 0;
+}

@@ -1,0 +1,1 @@
+// The target that the tests' precompiled headers belong to (HAWSER_PCH) wants a source.
