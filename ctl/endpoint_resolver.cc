@@ -50,8 +50,12 @@ void EndpointResolver::tick() {
     const std::optional<PeerView> view = ports_.view(target.key);
     if (!view) continue;
     observe(target, *view);
-    if (is_wanted(target, *view) && !target.is_looking_up && now >= target.next_try)
+    if (target.is_looking_up) continue;
+    if (target.fallback_at && now >= *target.fallback_at) {
+      fall_back(target, *view);
+    } else if (is_wanted(target, *view) && now >= target.next_try) {
       look_up(target);
+    }
   }
 }
 
@@ -65,6 +69,8 @@ void EndpointResolver::observe(Target& target, const PeerView& view) {
     target.last_live = view.endpoint;
     target.tried.clear();
     target.is_failing = false;
+    target.fallback_at.reset();
+    target.fell_back = false;
     if (target.is_renamed) return;  // the name server is to be asked with back-off all the same
     target.backoff = kMinResolveBackoff;
     target.next_try = Instant{};
@@ -95,7 +101,7 @@ void EndpointResolver::looked_up(const PublicKey& key, const EndpointName& endpo
   if (found == targets_.end()) return;  // a reload took it away meanwhile
   Target& target = *found;
   target.is_looking_up = false;
-  if (result) target.found = to_endpoints(*result, endpoint.port);
+  if (result) target.found = to_endpoints(*result, endpoint.port, target.last_live);
 
   const std::optional<PeerView> view = ports_.view(key);
   if (!view) return;
@@ -108,7 +114,12 @@ void EndpointResolver::looked_up(const PublicKey& key, const EndpointName& endpo
     if (view->endpoint && !target.is_failing && contains(target.found, *view->endpoint)) return;
     next = target.found.front();
   }
-  if (next) give(target, *view, *next);
+  if (next) {
+    give(target, *view, *next);
+    if (!target.fell_back && other_family(target, *next)) {
+      target.fallback_at = clock_.now().boot + kFamilyFallback;
+    }
+  }
   const Duration delay = take_backoff(target, next ? kEndpointTrial : Duration::zero());
   target.next_try = clock_.now().boot + delay;
   if (!result && log_) {
@@ -119,9 +130,37 @@ void EndpointResolver::looked_up(const PublicKey& key, const EndpointName& endpo
   }
 }
 
-// Those with a route first; else in the order that the system prefers.
+std::optional<Endpoint> EndpointResolver::other_family(const Target& target,
+                                                       const Endpoint& present) const {
+  for (const Endpoint& candidate : target.found) {
+    if (candidate.address.family != present.address.family && !contains(target.tried, candidate)) {
+      return candidate;
+    }
+  }
+  return std::nullopt;
+}
+
+void EndpointResolver::fall_back(Target& target, const PeerView& view) {
+  const Instant now = clock_.now().boot;
+  // Nothing asks it yet, so that it has nothing to answer.
+  if (view.handshake_attempts == 0) {
+    target.fallback_at = now + kFamilyFallback;
+    return;
+  }
+  target.fallback_at.reset();
+  target.fell_back = true;
+  if (!view.endpoint) return;
+  const std::optional<Endpoint> next = other_family(target, *view.endpoint);
+  if (!next) return;
+  give(target, view, *next);
+  target.next_try = now + take_backoff(target, kEndpointTrial);
+}
+
+// Those with a route first, then those of the family that worked; else in the order that the system
+// prefers.
 std::vector<Endpoint> EndpointResolver::to_endpoints(const std::vector<IpAddress>& addresses,
-                                                     std::uint16_t port) {
+                                                     std::uint16_t port,
+                                                     const std::optional<Endpoint>& worked) {
   std::vector<Endpoint> endpoints;
   for (const IpAddress& address : addresses) {
     Endpoint endpoint;
@@ -129,6 +168,9 @@ std::vector<Endpoint> EndpointResolver::to_endpoints(const std::vector<IpAddress
     endpoint.port = port;
     endpoints.push_back(endpoint);
   }
+  std::stable_partition(endpoints.begin(), endpoints.end(), [&](const Endpoint& endpoint) {
+    return worked && endpoint.address.family == worked->address.family;
+  });
   std::stable_partition(endpoints.begin(), endpoints.end(), [&](const Endpoint& endpoint) {
     return ports_.names->has_route(endpoint.address);
   });
@@ -171,6 +213,7 @@ void EndpointResolver::give(Target& target, const PeerView& view, const Endpoint
   peer.update_only = true;
   peer.endpoint = endpoint;
   peer.endpoint->forget_source();
+  peer.tries_other_endpoint = true;
   if (view.persistent_keepalive != 0) peer.persistent_keepalive = view.persistent_keepalive;
   const Status applied = ports_.apply(std::move(change));
   target.tried.push_back(endpoint);

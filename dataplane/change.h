@@ -24,6 +24,9 @@ struct PeerChange {
   bool update_only = false;                   // an absent peer is not created
   std::optional<PresharedKey> preshared_key;  // zero: none
   std::optional<Endpoint> endpoint;
+  // Another way to the same host, because nothing came back on the present one: a handshake that is
+  // under way does not wait out its 5 s, but begins anew at `endpoint`.
+  bool tries_other_endpoint = false;
   std::optional<std::uint16_t> persistent_keepalive;  // seconds, 0: off
   bool replace_allowed_ips = false;
   std::vector<AllowedIpChange> allowed_ips;

@@ -111,6 +111,7 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
     const bool is_first = !peer->endpoint.get(known);
     if (is_first && peer->persistent_keepalive.load() != 0) wake |= kSendKeepalive;
     peer->endpoint.configure(*change.endpoint);
+    if (change.tries_other_endpoint) wake |= kTryOtherEndpoint;
   }
   apply_allowed_ips(*peer, change, edit);
   // Staged packets may have waited for this very endpoint.

@@ -374,6 +374,11 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
   if ((flags & kWantHandshake) != 0 && !peer.handshake_pending.load()) {
     initiate(peer, /*is_retry=*/false, now, out);
   }
+  if ((flags & kTryOtherEndpoint) != 0 && peer.handshake_pending.load()) {
+    // The limit spares the one who is asked; where this goes nobody was asked yet.
+    peer.control.last_handshake_sent.reset();
+    initiate(peer, /*is_retry=*/true, now, out);
+  }
   if ((flags & kGoodbye) != 0 && liveness_.goodbye(peer, now.boot)) {
     say(LogLevel::kInfo, peer, "this controller is about to stop, using another");
   }

@@ -91,6 +91,7 @@ enum AttentionFlag : std::uint32_t {
   kSessionConfirmed = 8,
   kSendKeepalive = 16,
   kGsoRefused = 32,
+  kTryOtherEndpoint = 128,  // the handshake that is under way begins anew, at once
   kGoodbye = 64,
 };
 

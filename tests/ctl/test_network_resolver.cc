@@ -93,6 +93,7 @@ class EndpointResolverTest : public ::testing::Test {
       EXPECT_EQ(item.public_key, kKey);
       if (item.persistent_keepalive) keepalives_.push_back(*item.persistent_keepalive);
       if (!item.endpoint) continue;
+      last_tries_other_ = item.tries_other_endpoint;
       peer_.endpoint = item.endpoint;
       given_.push_back(item.endpoint->to_string());
     }
@@ -127,6 +128,7 @@ class EndpointResolverTest : public ::testing::Test {
   std::unique_ptr<EndpointResolver> resolver_;
   PeerView peer_;
   bool is_removed_ = false;
+  bool last_tries_other_ = false;
   Duration unanswered_{};
   std::vector<std::string> given_;
   std::vector<std::uint16_t> keepalives_;
@@ -311,6 +313,54 @@ TEST_F(EndpointResolverTest, AReloadKeepsWhatIsKnownOfUnchangedPeers) {
   peer_.handshake_attempts = 2;  // too few for a peer that was heard
   resolver_->tick();
   EXPECT_THAT(given_, IsEmpty());
+}
+
+TEST_F(EndpointResolverTest, ADeadIpv6CostsTwoSecondsBeforeIpv4) {
+  names_->zone["vpn1"] = {"2001:db8::1", "192.0.2.1"};
+  resolver_->set_plan(plan_with("vpn1"));
+  resolver_->tick();
+  EXPECT_THAT(given_, ElementsAre("[2001:db8::1]:51820"));
+  pass_without_answer(seconds(2));
+  EXPECT_THAT(given_, ElementsAre("[2001:db8::1]:51820", "192.0.2.1:51820"));
+  EXPECT_TRUE(last_tries_other_);
+  // Both had their turn; now each gets its whole trial.
+  given_.clear();
+  pass_without_answer(seconds(8));
+  EXPECT_THAT(given_, IsEmpty());
+  pass_without_answer(seconds(8));
+  EXPECT_THAT(given_, ElementsAre("[2001:db8::1]:51820"));
+}
+
+TEST_F(EndpointResolverTest, TheFamilyThatWorkedIsTriedFirstTheNextTime) {
+  names_->zone["vpn1"] = {"2001:db8::1", "192.0.2.1"};
+  resolver_->set_plan(plan_with("vpn1"));
+  resolver_->tick();
+  pass_without_answer(seconds(2));
+  hear_from("192.0.2.1");
+  names_->zone["vpn1"] = {"2001:db8::7", "192.0.2.7"};
+  given_.clear();
+  pass_without_answer(seconds(11));
+  ASSERT_FALSE(given_.empty());
+  EXPECT_EQ(given_.front(), "192.0.2.7:51820");
+}
+
+TEST_F(EndpointResolverTest, AnAnswerKeepsTheFirstFamily) {
+  names_->zone["vpn1"] = {"2001:db8::1", "192.0.2.1"};
+  resolver_->set_plan(plan_with("vpn1"));
+  resolver_->tick();
+  hear_from("2001:db8::1");
+  pass_without_answer(seconds(4));
+  EXPECT_THAT(given_, ElementsAre("[2001:db8::1]:51820"));
+}
+
+TEST_F(EndpointResolverTest, WhoIsNotAskedHasNothingToAnswer) {
+  names_->zone["vpn1"] = {"2001:db8::1", "192.0.2.1"};
+  resolver_->set_plan(plan_with("vpn1"));
+  for (int i = 0; i < 10; ++i) {
+    resolver_->tick();
+    clock_.pass(kEndpointTick);
+  }
+  EXPECT_THAT(given_, ElementsAre("[2001:db8::1]:51820"));
 }
 
 TEST_F(EndpointResolverTest, AnAddressInTheFileNeedsNoNameServer) {

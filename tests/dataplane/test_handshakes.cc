@@ -175,6 +175,35 @@ TEST(HandshakeFlow, HandshakeMessagesCarryTheirDscp) {
   }
 }
 
+// An endpoint's other address family: the 5 s between two initiations are for one address.
+TEST(HandshakeFlow, AnotherEndpointOnTrialIsAskedAtOnce) {
+  Pair pair;
+  pair.a.send(pair.from_a(1));
+  pair.a.run_handshakes();
+  ASSERT_EQ(pair.a.sent.size(), 1U);  // and nobody is there
+  pair.a.sent.clear();
+  pair.sleep(2s);
+  const auto give = [&](const char* address, bool on_trial) {
+    DeviceChange change;
+    PeerChange& peer = change.peers.emplace_back();
+    peer.public_key = pair.b.public_key();
+    peer.endpoint = endpoint(address, 1002);
+    peer.tries_other_endpoint = on_trial;
+    pair.a.apply(std::move(change));
+    pair.a.run_handshakes();
+  };
+  give("192.0.2.3", false);
+  EXPECT_TRUE(pair.a.sent.empty());
+  give("192.0.2.2", true);
+  ASSERT_EQ(pair.a.sent.size(), 1U);
+  EXPECT_TRUE(pair.a.sent[0].remote.same_remote(pair.at_b));
+  pair.deliver();
+  EXPECT_EQ(pair.b.to_tun.size(), 1U);
+  // With a session there is nothing to begin anew.
+  give("192.0.2.2", true);
+  EXPECT_TRUE(pair.a.sent.empty());
+}
+
 TEST(UnderLoad, AnEighthOfTheQueueTurnsItOnAndASecondLaterItIsOver) {
   Pair pair;
   overload(pair, kUnderLoadQueueLen - 1);
