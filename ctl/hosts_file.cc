@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -136,6 +137,13 @@ int open_regular(const std::string& path, UniqueFd& fd) {
   return S_ISREG(info.st_mode) ? 0 : EINVAL;
 }
 
+// Empty: it has none.
+std::string own_host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return {};
+  return name.data();
+}
+
 }  // namespace
 
 HostsFile::HostsFile(std::string path, std::string network, LogSink log)
@@ -196,7 +204,7 @@ Status HostsFile::write(const std::vector<PlanHostName>& hosts) {
     // A killed daemon may have made it.
     const bool is_ours = !text.empty() && without_hosts_block(text, network_).empty();
     if (!is_in_) is_made_ = !exists || is_ours;
-    return with_hosts_block(text, network_, hosts);
+    return with_hosts_block(text, network_, hosts, own_host_name());
   });
   if (written) is_in_ = true;
   return written;

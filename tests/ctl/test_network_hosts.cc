@@ -29,7 +29,8 @@ using testing::write_file;
 
 const std::string kTheirs = "127.0.0.1\tlocalhost\n# a note\n192.0.2.4 \t nas nas.lan\n";
 const std::string kBlock =
-    "# BEGIN hawser vpn\nfd00::1\tserver1.vpn\nfd00::2\tlaptop1.vpn\n# END hawser vpn\n";
+    "# BEGIN hawser vpn\nfd00::1\tserver1.vpn server1\nfd00::2\tlaptop1.vpn laptop1\n# END hawser "
+    "vpn\n";
 
 std::vector<PlanHostName> names(int num = 2) {
   std::vector<PlanHostName> hosts;
@@ -53,6 +54,34 @@ TEST(HostsBlock, IsReplacedWhereItStands) {
       "1.2.3.4 a\n# BEGIN hawser vpn\nfd00::9\told.vpn\n# END hawser vpn\nz z\n";
   EXPECT_EQ(with_hosts_block(old, "vpn", names()), "1.2.3.4 a\n" + kBlock + "z z\n");
   EXPECT_EQ(without_hosts_block(old, "vpn"), "1.2.3.4 a\nz z\n");
+}
+
+TEST(HostsBlock, AShortNameNeverChangesWhatANameMeansHere) {
+  const std::string theirs = "127.0.0.1 localhost\n192.0.2.4 nas.lan NAS # laptop1\n";
+  const auto name = [](const char* text, const char* address) {
+    return PlanHostName{text, *IpAddress::parse(address)};
+  };
+  const std::vector<PlanHostName> hosts = {
+      name("nas.vpn", "fd00::1"),        name("localhost.vpn", "fd00::2"),
+      name("printer.vpn", "fd00::3"),    name("web.lab.vpn", "fd00::4"),
+      name("web.office.vpn", "fd00::5"), name("laptop1.vpn", "fd00::6"),
+      name("laptop1.vpn", "10.0.0.6"),   name("bare", "fd00::7")};
+  EXPECT_EQ(with_hosts_block(theirs, "vpn", hosts, "Printer.example.com"),
+            theirs +
+                "# BEGIN hawser vpn\nfd00::1\tnas.vpn\nfd00::2\tlocalhost.vpn\n"
+                "fd00::3\tprinter.vpn\nfd00::4\tweb.lab.vpn\nfd00::5\tweb.office.vpn\n"
+                "fd00::6\tlaptop1.vpn laptop1\n10.0.0.6\tlaptop1.vpn laptop1\n"
+                "fd00::7\tbare\n# END hawser vpn\n");
+  // What stood in the block before is not somebody else's name.
+  const std::string once = with_hosts_block(theirs, "vpn", hosts, "");
+  EXPECT_EQ(with_hosts_block(once, "vpn", hosts, ""), once);
+}
+
+TEST(HostsBlock, OfABlockThatWasCutOffShortNamesGoToo) {
+  const std::string cut = "# BEGIN hawser vpn\nfd00::1\tserver1.vpn server1\n";
+  EXPECT_EQ(without_hosts_block(cut + "fd00::2\tlaptop1.vpn lap", "vpn"), "");
+  EXPECT_EQ(without_hosts_block(cut + "fd00::2\tlaptop1.vpn other\n", "vpn"),
+            "fd00::2\tlaptop1.vpn other\n");
 }
 
 TEST(HostsBlock, LeavesOtherNetworksAlone) {

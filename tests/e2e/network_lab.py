@@ -203,7 +203,12 @@ def block_names(text: str, network: str = NETWORK) -> dict:
                       re.M | re.S)
     if block is None:
         return {}
-    return dict(reversed(line.split()) for line in block[1].splitlines())
+    names = {}
+    for line in block[1].splitlines():
+        address, name, *short = line.split()
+        assert short in ([], [name.split(".")[0]]), line
+        names[name] = address
+    return names
 
 
 class Network:
