@@ -28,6 +28,7 @@ constexpr Duration kMinRefresh = std::chrono::milliseconds(100);
 // Numbers and times as text: one place then checks them and words what is wrong.
 struct Texts {
   std::string confirm;
+  std::string pid;
   std::string wait_timeout = "30s";
   std::string wait_interface;
   std::string answer_timeout = "3s";
@@ -128,7 +129,11 @@ void declare_daemon(CLI::App& app, Commands& commands, CliArguments& out, Texts&
   commands.reload
       ->add_option("--confirm", texts.confirm,
                    "The old state returns after so long, unless hawser confirm comes in time")
-      ->type_name("SECONDS");
+      ->type_name("TIME");
+  commands.reload
+      ->add_option("--pid", texts.pid, "Of the daemon that is this process, for service managers")
+      ->type_name("PID")
+      ->excludes(commands.reload->get_option("INTERFACE"));
   commands.confirm = app.add_subcommand("confirm", "Keep what hawser reload --confirm brought");
   add_interface(*commands.confirm, out, kOnlyOne);
 
@@ -273,6 +278,23 @@ void check_probe(const Texts& texts, CliArguments& out, Checker& checker) {
   if (!texts.max_gap.empty()) out.max_gap = checker.span("--max-gap", texts.max_gap);
 }
 
+void check_reload_options(const Commands& commands, const Texts& texts, CliArguments& out,
+                          Checker& checker) {
+  if (!texts.pid.empty()) {
+    out.pid = static_cast<std::int32_t>(
+        checker.number("--pid", texts.pid, std::numeric_limits<std::int32_t>::max()));
+  }
+  if (commands.reload->get_option("--confirm")->count() == 0) return;
+  constexpr Duration kSecond = std::chrono::seconds(1);
+  const Duration confirm = checker.span("--confirm", texts.confirm, kSecond);
+  if (confirm > std::chrono::seconds(kMaxConfirmSeconds)) {
+    checker.fail(fmt::format("--confirm {} is too long; at most {}", texts.confirm,
+                             format_span(std::chrono::seconds(kMaxConfirmSeconds))));
+  }
+  out.confirm_seconds =
+      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(confirm).count());
+}
+
 void check(const Commands& commands, const Texts& texts, CliArguments& out, Checker& checker) {
   switch (out.command) {
     case CliCommand::kStatus:
@@ -285,10 +307,7 @@ void check(const Commands& commands, const Texts& texts, CliArguments& out, Chec
       return;
     case CliCommand::kReload:
       out.timeout = checker.span("--timeout", texts.answer_timeout);
-      if (commands.reload->get_option("--confirm")->count() == 0) return;
-      out.confirm_seconds = static_cast<std::uint32_t>(
-          checker.number("--confirm", texts.confirm, kMaxConfirmSeconds));
-      return;
+      return check_reload_options(commands, texts, out, checker);
     case CliCommand::kWait:
       return check_wait(commands, texts, out, checker);
     case CliCommand::kProbeGolden:

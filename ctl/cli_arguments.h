@@ -44,6 +44,7 @@ struct CliArguments {
 
   Duration refresh{};                            // status --watch, top
   std::optional<std::uint32_t> confirm_seconds;  // reload --confirm
+  std::optional<std::int32_t> pid;               // reload: of the daemon that is meant
 
   // wait
   bool wait_for_peers = false;          // to be there

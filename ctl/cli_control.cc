@@ -46,7 +46,9 @@ CliOutput show_status(const CliArguments& arguments, std::int64_t now) {
 
 CliOutput reload_network(const CliArguments& arguments) {
   const Result<std::string> interface =
-      choose_interface(arguments.control_dir, arguments.interface, arguments.timeout);
+      arguments.pid
+          ? interface_of_process(arguments.control_dir, *arguments.pid)
+          : choose_interface(arguments.control_dir, arguments.interface, arguments.timeout);
   if (!interface) return CliOutput::failure(interface.error().message);
   std::string request = "do=reload\n";
   if (arguments.confirm_seconds) request += fmt::format("confirm={}\n", *arguments.confirm_seconds);

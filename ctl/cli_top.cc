@@ -180,6 +180,10 @@ std::vector<std::string> head_lines(const InterfaceStatus& status, const RateMet
           format_age(std::max<std::int64_t>(status.confirm_until - now, 1)) + " left"},
          " ", columns);
   }
+  if (status.taken_back > 0) {
+    flow(lines, {"the last reload was taken back:", "what runs is not what the file says"}, " ",
+         columns);
+  }
   add_carriers(lines, status, columns);
   return lines;
 }

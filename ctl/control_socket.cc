@@ -205,13 +205,18 @@ void ControlSocket::remove_file() {
   if (fd_ && still_there()) ::unlink(path_.c_str());
 }
 
-std::string find_daemon(const std::string& directory, const std::string& interface) {
+std::optional<pid_t> daemon_pid(const std::string& directory, const std::string& interface) {
   const auto socket = connect_control_socket(control_socket_path(directory, interface));
-  if (!socket) return {};
+  if (!socket) return std::nullopt;
   ucred holder{};  // whoever called listen(2)
   socklen_t len = sizeof holder;
-  if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &holder, &len) != 0) return {};
-  return describe_process(holder.pid);
+  if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &holder, &len) != 0) return std::nullopt;
+  return holder.pid;
+}
+
+std::string find_daemon(const std::string& directory, const std::string& interface) {
+  const std::optional<pid_t> pid = daemon_pid(directory, interface);
+  return pid ? describe_process(*pid) : std::string();
 }
 
 Result<UniqueFd> connect_control_socket(const std::string& path, Duration at_most) {

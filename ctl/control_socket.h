@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "base/log_sink.h"
@@ -49,6 +50,8 @@ class ControlSocket {
   ino_t inode_ = 0;
 };
 
+// The process that answers at DIRECTORY/INTERFACE.sock; nullopt: none does.
+std::optional<pid_t> daemon_pid(const std::string& directory, const std::string& interface);
 // "pid 812 (hawserd)" for the daemon that answers at DIRECTORY/INTERFACE.sock; empty: none does.
 std::string find_daemon(const std::string& directory, const std::string& interface);
 

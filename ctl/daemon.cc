@@ -21,6 +21,7 @@
 #include "ctl/network_mode.h"
 #include "ctl/plan_change.h"
 #include "ctl/service_notify.h"
+#include "ctl/status_log.h"
 #include "ctl/timestamp_file.h"
 #include "ctl/uapi_server.h"
 #include "ctl/worker_pool.h"
@@ -84,7 +85,8 @@ struct Daemon::Impl {
   Status make_network();
 
   void start();
-  void run();
+  bool run();
+  void dump_status();
   void wait_for_netlink();
   void read_netlink();
   Status look();
@@ -119,6 +121,7 @@ struct Daemon::Impl {
   asio::steady_timer farewell;
   bool says_goodbye = false;
   bool ending = false;
+  bool is_deleted = false;  // the interface
 };
 
 Daemon::Impl::~Impl() {
@@ -135,6 +138,15 @@ Status Daemon::Impl::make_state() {
 
 Status Daemon::Impl::make_tun() {
   num_workers = options.num_workers != 0 ? options.num_workers : num_usable_cores();
+  if (num_workers > num_usable_cores()) {
+    const std::size_t most = options.no_tun ? num_workers : std::min(num_workers, kMaxTunQueues);
+    log(LogLevel::kWarning,
+        fmt::format(
+            "--workers {}: this process may use {} core{}; {} workers take turns there, and "
+            "take memory{}",
+            num_workers, num_usable_cores(), num_usable_cores() == 1 ? "" : "s", most,
+            most < num_workers ? " (a TUN device has no more queues)" : ""));
+  }
   interface = options.interface;
   if (options.no_tun) return {};
 
@@ -265,7 +277,7 @@ Status Daemon::Impl::make_network() {
 
 void Daemon::Impl::start() {
   ErrorCode error;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     // nohup(1) wants a hang-up not to end us. Where it means "reload", there is nothing to ignore.
     if (signal == SIGHUP && !network && is_ignored(signal)) continue;
     signals.add(signal, error);
@@ -291,6 +303,7 @@ void Daemon::Impl::wait_for_signal() {
 }
 
 void Daemon::Impl::on_signal(int signal) {
+  if (signal == SIGUSR1) return dump_status();
   if (network && signal == SIGHUP) return network->reload_on_signal();
   const std::string why = fmt::format("signal {} ({})", signal, ::strsignal(signal));
   if (says_goodbye || !network || !network->has_goodbyes()) return end(why);
@@ -304,13 +317,21 @@ void Daemon::Impl::on_signal(int signal) {
   });
 }
 
-void Daemon::Impl::run() {
+// All of it, whatever the limit on log lines: it was asked for.
+void Daemon::Impl::dump_status() {
+  for (const std::string& line : status_log_lines(control->status(), clock.now().wall.seconds)) {
+    logger.say(LogLevel::kInfo, line);
+  }
+}
+
+bool Daemon::Impl::run() {
   if (!ending) io.run();
   server->stop();
   if (network) network->stop();
   workers->stop();
   logger.say(LogLevel::kInfo,
              summarize_drops(total_drops(device->view(clock.now().boot), device->counters())));
+  return !is_deleted;
 }
 
 void Daemon::Impl::wait_for_netlink() {
@@ -346,7 +367,10 @@ void Daemon::Impl::apply(const NetlinkChanges& changes) {
   if (changes.routes) device->set_host_routes(*changes.routes);
   if (changes.tunnel && network) network->see(*changes.tunnel);
   if (!changes.link) return;
-  if (changes.link->deleted) return end(fmt::format("interface {} was deleted", interface));
+  if (changes.link->deleted) {
+    is_deleted = true;
+    return end(fmt::format("interface {} was deleted", interface));
+  }
   if (changes.link->mtu != 0) device->set_mtu(changes.link->mtu);
   if (changes.link->up == control->facts().is_up) return;
   control->facts().is_up = changes.link->up;
@@ -380,6 +404,6 @@ Result<std::unique_ptr<Daemon>> Daemon::make(const DaemonOptions& options, Logge
 
 void Daemon::start() { impl_->start(); }
 
-void Daemon::run() { impl_->run(); }
+bool Daemon::run() { return impl_->run(); }
 
 }  // namespace hawser

@@ -28,10 +28,11 @@ class Daemon {
   // socket answers as soon as run() is called.
   void start();
   // Until SIGINT or SIGTERM, or the interface is deleted, or the control socket's file is removed;
-  // then ends all threads and logs what was dropped. A controller of a network first says goodbye
-  // and forwards for a while, so that nothing is lost; a second signal cuts that short. SIGHUP
-  // reloads the network's file, or ends a daemon that has none.
-  void run();
+  // then ends all threads and logs what was dropped. False: the interface was deleted under it,
+  // which nobody who wants it running wanted. SIGUSR1 writes the status to the log. A controller of
+  // a network first says goodbye and forwards for a while, so that nothing is lost; a second signal
+  // cuts that short. SIGHUP reloads the network's file, or ends a daemon that has none.
+  bool run();
 
  private:
   struct Impl;

@@ -93,6 +93,7 @@ InterfaceStatus InterfaceStatus::read(const StatusAnswer& answer) {
   status.listen_port = number("listen_port");
   status.started = number("started_sec");
   status.confirm_until = number("confirm_until_sec");
+  status.taken_back = number("reload_taken_back_sec");
   status.hosts_problem = text("hosts_problem");
   status.relayed_packets = number("relayed_packets");
   status.engine = text("engine");

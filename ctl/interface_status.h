@@ -59,6 +59,7 @@ struct InterfaceStatus {
   std::int64_t listen_port = 0;
   std::int64_t started = 0;        // Unix time, seconds
   std::int64_t confirm_until = 0;  // the same; 0: nothing waits to be confirmed
+  std::int64_t taken_back = 0;     // Unix time: an unconfirmed reload was; 0: none
   std::string hosts_problem;       // why the host names are not in the hosts file; mostly empty
   std::int64_t relayed_packets = 0;
   std::string engine;

@@ -30,6 +30,7 @@ int serve(DaemonOptions options, Readiness& readiness) {
   // What there is to say before there is a logger, which has the interface's name.
   std::vector<std::pair<LogLevel, std::string>> early;
   harden_process([&](LogLevel level, const std::string& text) { early.emplace_back(level, text); });
+  for (const std::string& line : options.warnings) early.emplace_back(LogLevel::kWarning, line);
   if (!init_crypto()) return fail("a cryptographic library does not work on this processor");
   std::optional<LoadedPlan> network;
   if (options.network) {
@@ -49,8 +50,7 @@ int serve(DaemonOptions options, Readiness& readiness) {
   (*daemon)->start();
   if (readiness.in_background()) logger.leave_stderr();
   readiness.report_ready();
-  (*daemon)->run();
-  return EXIT_SUCCESS;
+  return (*daemon)->run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int run(int argc, char** argv) {
@@ -60,6 +60,9 @@ int run(int argc, char** argv) {
     return outcome.exit_code;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  // Their default would end us: USR1 shows the status once we run, USR2 has no meaning.
+  ::signal(SIGUSR1, SIG_IGN);
+  ::signal(SIGUSR2, SIG_IGN);
   Readiness readiness;
   if (!outcome.options->foreground) {
     const auto parent = go_to_background(readiness);

@@ -114,6 +114,7 @@ struct NetworkMode::Impl {
   asio::steady_timer tick_timer;
   asio::steady_timer keeper_timer;
   asio::steady_timer confirm_timer;
+  std::optional<std::int64_t> taken_back_at;  // Unix time: an unconfirmed reload was
 };
 
 NetworkMode::Impl::Impl(Parts given, LoadedPlan running)
@@ -262,12 +263,19 @@ void NetworkMode::Impl::wait_for_confirmation() {
     if (cancelled) return;
     reloader.tick(parts.clock.now().boot);
     wait_for_confirmation();
+    if (taken_back_at) parts.service.ready("running; the last reload was not confirmed");
   });
 }
 
 void NetworkMode::Impl::tell_confirmation() {
   auto& facts = parts.control.facts().network;
   if (!facts) return;
+  if (!reloader.was_taken_back()) {
+    taken_back_at.reset();
+  } else if (!taken_back_at) {
+    taken_back_at = parts.clock.now().wall.seconds;
+  }
+  facts->taken_back = taken_back_at;
   facts->confirm_until.reset();
   if (const auto deadline = reloader.deadline()) {
     const Now now = parts.clock.now();

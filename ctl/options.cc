@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include "ctl/status_report.h"
 #include "ctl/version.h"
 #include "mesh/nearest_name.h"
+#include "mesh/network.h"
 #include "tun/tun_device.h"
 
 namespace hawser {
@@ -26,6 +28,7 @@ constexpr int kUsageError = 2;
 constexpr const char* kDefaultStateDir = "/var/lib/hawser";
 constexpr const char* kDefaultHostsFile = "/etc/hosts";
 constexpr const char* kNoHostsFile = "none";
+constexpr std::string_view kEnvironmentPrefix = "HAWSER_";
 // More threads than any host we know has cores for.
 constexpr std::uint64_t kMaxWorkers = 1024;
 // IPv4's smallest (RFC 791) and the largest that a TUN device takes.
@@ -55,7 +58,7 @@ struct Texts {
 };
 
 std::string environment_name(std::string_view option) {
-  std::string name = "HAWSER_";
+  std::string name(kEnvironmentPrefix);
   for (const char c : option) {
     name.push_back(c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
   }
@@ -158,6 +161,7 @@ class Checker {
     error_ =
         fmt::format("--{} \"{}\" (or {}): {}", option, value, environment_name(option), wanted);
   }
+  void warn(DaemonOptions& out, std::string text) { out.warnings.push_back(std::move(text)); }
   void fail(std::string text) {
     if (error_.empty()) error_ = std::move(text);
   }
@@ -168,6 +172,7 @@ class Checker {
   Value choice(std::string_view option, std::string_view text, const std::array<Value, N>& choices);
   void check_interface(DaemonOptions& out);
   void check_forward(DaemonOptions& out);
+  void check_mtu(DaemonOptions& out);
   void check_addresses(DaemonOptions& out);
   void check_fwmark(DaemonOptions& out);
   void check_network(DaemonOptions& out);
@@ -235,6 +240,13 @@ void Checker::check_forward(DaemonOptions& out) {
   }
 }
 
+// With --network the addresses are known: load_network_plan() refuses it.
+void Checker::check_mtu(DaemonOptions& out) {
+  if (!texts_.network.empty() || out.mtu >= kMinMtuV6) return;
+  warn(out, fmt::format("--mtu {} is less than the {} that IPv6 needs: {} carries IPv4 only",
+                        out.mtu, kMinMtuV6, out.interface));
+}
+
 void Checker::check_addresses(DaemonOptions& out) {
   for (const std::string& text : texts_.addresses) {
     // A prefix would mask the host bits, and those are what is wanted.
@@ -248,6 +260,11 @@ void Checker::check_addresses(DaemonOptions& out) {
     if (!valid)
       return fail("address", text, "an IPv4 or IPv6 address, perhaps with /LEN, is wanted");
     out.addresses.push_back(*address);
+  }
+  if (!out.addresses.empty() && !out.no_tun) {
+    warn(out, fmt::format("--address {} has no effect with a TUN device, whose addresses are the "
+                          "host's: run ip address add, or use --no-tun",
+                          out.addresses.front().to_string()));
   }
 }
 
@@ -273,7 +290,14 @@ std::optional<Verbosity> to_verbosity(std::string_view text) {
 void Checker::check_log_level(DaemonOptions& out) {
   if (texts_.log_level.empty()) {
     // Other programs read LOG_LEVEL, too, and know other words: those are no reason not to start.
-    out.verbosity = to_verbosity(environment("LOG_LEVEL")).value_or(Verbosity::kInfo);
+    const std::string_view given = environment("LOG_LEVEL");
+    const auto verbosity = to_verbosity(given);
+    out.verbosity = verbosity.value_or(Verbosity::kInfo);
+    if (!verbosity && !given.empty()) {
+      warn(out, fmt::format("LOG_LEVEL=\"{}\" is none of verbose, debug, info, error, silent; "
+                            "info is used",
+                            given));
+    }
     return;
   }
   const auto verbosity = to_verbosity(texts_.log_level);
@@ -344,6 +368,7 @@ DaemonOptions Checker::check() {
                     std::array{AeadKind::kAuto, AeadKind::kBoringSsl, AeadKind::kIpsecMb});
   out.num_workers = number("workers", texts_.workers, 1, kMaxWorkers, 0);
   out.mtu = static_cast<std::uint32_t>(number("mtu", texts_.mtu, kMinMtu, kMaxMtu, kDefaultMtu));
+  check_mtu(out);
   out.listen_port = static_cast<std::uint16_t>(
       number("listen-port", texts_.listen_port, 0, std::numeric_limits<std::uint16_t>::max(), 0));
   check_fwmark(out);
@@ -353,6 +378,25 @@ DaemonOptions Checker::check() {
   out.tun_fd = descriptor("WG_TUN_FD");
   out.uapi_fd = descriptor("WG_UAPI_FD");
   return out;
+}
+
+// A typing mistake in a variable would go unnoticed: nobody reads it.
+void warn_of_unknown_variables(const CLI::App& app, DaemonOptions& out) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_envname().empty()) names.push_back(option->get_envname());
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  for (const char* const* variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const std::string_view name = text.substr(0, text.find('='));
+    if (!name.starts_with(kEnvironmentPrefix)) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string_view nearest = nearest_name(name, known);
+    out.warnings.push_back(fmt::format(
+        "the environment has {}, which no option reads{}", name,
+        nearest.empty() ? "; see hawserd --help" : fmt::format("; did you mean {}?", nearest)));
+  }
 }
 
 OptionsOutcome usage_error(const std::string& text) {
@@ -379,6 +423,7 @@ OptionsOutcome parse_daemon_options(int argc, const char* const* argv) {
   Checker checker(texts);
   DaemonOptions options = checker.check();
   if (!checker.error().empty()) return usage_error(checker.error());
+  warn_of_unknown_variables(app, options);
   return {std::move(options), "", 0};
 }
 

@@ -44,6 +44,8 @@ struct DaemonOptions {
   std::string control_dir;  // absolute
   int tun_fd = -1;          // WG_TUN_FD
   int uapi_fd = -1;         // WG_UAPI_FD
+  // What runs, but hardly as it was meant; to be logged.
+  std::vector<std::string> warnings;
 };
 
 // Either options, or a text to print and an exit code: help and version (0, standard output), or
@@ -56,7 +58,8 @@ struct OptionsOutcome {
 
 // Reads the command line, and from the environment what it does not say: HAWSER_<NAME> for each
 // option (--listen-port: HAWSER_LISTEN_PORT), as wg-quick cannot pass arguments; and, as
-// wireguard-go has them, LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND=1.
+// wireguard-go has them, LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND=1. A wrong value
+// is an error; a variable HAWSER_… that no option has is a warning, as is what has no effect.
 OptionsOutcome parse_daemon_options(int argc, const char* const* argv);
 
 }  // namespace hawser

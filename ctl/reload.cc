@@ -51,6 +51,7 @@ Status Reloader::reload(std::optional<std::uint32_t> confirm_seconds, Instant no
   auto wanted = std::make_unique<LoadedPlan>(std::move(*loaded));
   if (Status applied = ports_.apply(*running_, *wanted); !applied) return applied;
 
+  was_taken_back_ = false;
   std::unique_ptr<LoadedPlan> replaced = std::exchange(running_, std::move(wanted));
   if (confirm_seconds) {
     if (!confirmed_) confirmed_ = std::move(replaced);
@@ -86,8 +87,11 @@ void Reloader::tick(Instant now) {
   }
   running_ = std::move(confirmed_);
   deadline_.reset();
+  was_taken_back_ = true;
   if (log_) {
-    log_(LogLevel::kWarning, "the reload was not confirmed in time: the old plan is back");
+    log_(LogLevel::kWarning,
+         "the reload was not confirmed in time: the old plan is back, and is not what the network "
+         "file says");
   }
 }
 

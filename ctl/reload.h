@@ -47,12 +47,16 @@ class Reloader {
   // When to call tick() next; nullopt: nothing waits.
   std::optional<Instant> deadline() const { return deadline_; }
   void tick(Instant now);
+  // A reload was not confirmed in time, so what runs is not what the file had; until a reload
+  // succeeds.
+  bool was_taken_back() const { return was_taken_back_; }
 
  private:
   Ports ports_;
   std::unique_ptr<LoadedPlan> running_;
   std::unique_ptr<LoadedPlan> confirmed_;  // comes back at deadline_; null: running_ is confirmed
   std::optional<Instant> deadline_;
+  bool was_taken_back_ = false;
   LogSink log_;
 };
 

@@ -32,7 +32,8 @@ constexpr std::string_view kSuffix = ".sock";
 nlohmann::json to_json(const std::string& key, const std::string& value) {
   if (key.ends_with("public_key")) return status_key_to_base64(value);
   // A host may be called 42, or true.
-  constexpr std::array<std::string_view, 5> kTexts{"interface", "network", "host", "name", "role"};
+  constexpr std::array<std::string_view, 6> kTexts{"interface", "network", "host",
+                                                   "name",      "role",    "hosts_problem"};
   if (std::find(kTexts.begin(), kTexts.end(), key) != kTexts.end()) return value;
   if (value == "true" || value == "false") return value == "true";
   if (const auto number = status_integer(value)) return *number;
@@ -207,6 +208,16 @@ Result<std::string> choose_interface(const std::string& directory, const std::st
                  ENOENT};
   }
   return Error{fmt::format("{} are served here; say which of them is meant", names), EINVAL};
+}
+
+Result<std::string> interface_of_process(const std::string& directory, std::int32_t pid) {
+  for (std::string& name : list_interfaces(directory)) {
+    if (daemon_pid(directory, name) == pid) return std::move(name);
+  }
+  return Error{fmt::format("no daemon with process id {} listens in {}; say where with "
+                           "--control-dir or HAWSER_CONTROL_DIR",
+                           pid, directory),
+               ENOENT};
 }
 
 Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface,

@@ -43,6 +43,9 @@ inline constexpr Duration kActionTime = std::chrono::seconds(30);
 Result<std::string> choose_interface(const std::string& directory, const std::string& wanted,
                                      Duration at_most = kAnswerTime);
 
+// The one that the daemon with this process id serves.
+Result<std::string> interface_of_process(const std::string& directory, std::int32_t pid);
+
 // Asks the daemon at DIRECTORY/INTERFACE.sock: connecting and the whole answer take no longer than
 // `at_most`. The Error then says whether the daemon is stopped.
 Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface,

@@ -27,8 +27,10 @@ struct NetworkFacts {
   std::string role;
   std::optional<std::int64_t> confirm_until;  // Unix time, seconds: a reload waits for it
   std::unordered_map<PublicKey, Peer> peers;
-  std::vector<Route> routes;              // those with more than one way
-  std::string hosts_problem = {};         // why the host names are not in the hosts file
+  std::vector<Route> routes;                    // those with more than one way
+  std::optional<std::int64_t> taken_back = {};  // Unix time: an unconfirmed reload was, and since
+                                                // then what runs is not what the file says
+  std::string hosts_problem = {};               // why the host names are not in the hosts file
   std::vector<std::string> missing = {};  // of the interface: "address fd00::1/56", "route …"
 };
 
@@ -63,7 +65,8 @@ std::string_view to_string(ForwardMode mode);
 // row without an answer so far), num_staged, drop.REASON, allowed_ip.
 //
 // With --network also, device: network, host, role, confirm_until_sec (while a reload waits for its
-// confirmation), hosts_problem (while the hosts file cannot be written), missing (once for each
+// confirmation), reload_taken_back_sec (since an unconfirmed reload was taken back, until the next
+// one succeeds), hosts_problem (while the hosts file cannot be written), missing (once for each
 // address or route that somebody removed), and for each destination that several peers can carry
 //   route=PREFIX NAME
 // with the peer that carries it now, "-" if none is alive. Peer: name, role, configured_endpoint,

@@ -69,6 +69,11 @@ void format_network(Sheet& sheet, const InterfaceStatus& status, std::int64_t no
                fmt::format("waits for hawser confirm; the old state returns in {}",
                            format_age(std::max<std::int64_t>(1, status.confirm_until - now))));
   }
+  if (status.taken_back > 0) {
+    sheet.line("reload",
+               fmt::format("not confirmed, taken back {} ago: what runs is not what the file says",
+                           format_age(std::max<std::int64_t>(1, now - status.taken_back))));
+  }
   sheet.line("host names", status.hosts_problem);
   sheet.line("carried by nobody", carried_by(status, ""));
 }

@@ -1,8 +1,10 @@
 #include "tun/tun_device.h"
 
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -43,15 +45,38 @@ Error open_error(int code) {
   return error;
 }
 
+// Whose interface it is: "tun", "veth", "virtio_net", …; empty: nobody says.
+std::string driver_of(const std::string& name) {
+  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  ifreq request = named_request(name);
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  if (!fd || ioctl(fd.get(), SIOCETHTOOL, &request) < 0) return {};
+  return {info.driver, strnlen(info.driver, sizeof info.driver)};
+}
+
+// Only of a TUN device, which may be a leftover, is it said how to remove it: the other may be what
+// the operator is logged in through.
+std::string exists_text(const std::string& name) {
+  const std::string driver = driver_of(name);
+  const std::string text = "interface " + name + " exists already";
+  if (driver == "tun") {
+    return text +
+           "; choose another name, or, if no other program needs it, remove it with \"ip link "
+           "del " +
+           name + "\"";
+  }
+  return text + " and is not a TUN device" + (driver.empty() ? "" : " (driver " + driver + ")") +
+         "; choose another name";
+}
+
 Error attach_error(const std::string& name, int code) {
   Error error = errno_error("cannot create interface " + name, code);
   if (code == EPERM) {
     error.message += "; it needs CAP_NET_ADMIN in this network namespace";
   } else if (code == EBUSY || code == EEXIST) {
-    error.message = "interface " + name +
-                    " exists already; choose another name, or remove it with "
-                    "\"ip link del " +
-                    name + "\"";
+    error.message = exists_text(name);
   } else if (code == EINVAL) {
     error.message += "; an interface of that name may exist and not be a TUN device";
   }

@@ -206,6 +206,25 @@ TEST(Options, RelativeDirectoriesAreMadeAbsolute) {
   EXPECT_EQ(options.private_key_file, here + "/k");
 }
 
+TEST(Options, WhatRunsButNotAsItWasMeantIsAWarning) {
+  EXPECT_THAT(accept({"wg0", "--mtu=1280", "--no-tun", "--address=10.0.0.1"}).warnings,
+              ::testing::IsEmpty());
+  EXPECT_THAT(accept({"wg0", "--address=10.0.0.1/24"}).warnings,
+              ElementsAre(AllOf(HasSubstr("10.0.0.1"), HasSubstr("no effect"))));
+  EXPECT_THAT(accept({"wg0", "--mtu=1279"}).warnings,
+              ElementsAre(AllOf(HasSubstr("1279"), HasSubstr("1280"), HasSubstr("IPv6"))));
+  const Variable level("LOG_LEVEL", "foo");
+  EXPECT_THAT(accept({"wg0"}).warnings, ElementsAre(HasSubstr("LOG_LEVEL=\"foo\"")));
+  EXPECT_THAT(accept({"wg0", "--log-level=error"}).warnings, ::testing::IsEmpty());
+}
+
+TEST(Options, AVariableThatNoOptionHasIsAWarningWithTheNearest) {
+  const Variable typo("HAWSER_LISTENPORT", "51820");
+  EXPECT_THAT(accept({"wg0"}).warnings,
+              ElementsAre(AllOf(HasSubstr("HAWSER_LISTENPORT"),
+                                HasSubstr("did you mean HAWSER_LISTEN_PORT?"))));
+}
+
 TEST(Options, HelpAndVersionEndWell) {
   for (const char* word : {"--help", "-h"}) {
     const OptionsOutcome outcome = parse({word});

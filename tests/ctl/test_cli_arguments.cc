@@ -49,7 +49,11 @@ TEST(CliArguments, ReadsEveryCommand) {
   EXPECT_EQ(accept({"top", "wg0"}).interface, "wg0");
   EXPECT_EQ(accept({"top"}).refresh, seconds(2));
   EXPECT_EQ(accept({"reload", "--confirm", "60"}).confirm_seconds, 60u);
+  EXPECT_EQ(accept({"reload", "--confirm", "60s"}).confirm_seconds, 60u);
+  EXPECT_EQ(accept({"reload", "--confirm", "1m"}).confirm_seconds, 60u);
+  EXPECT_EQ(accept({"reload", "--confirm", "24h"}).confirm_seconds, 86'400u);
   EXPECT_EQ(accept({"reload", "vpn"}).confirm_seconds, std::nullopt);
+  EXPECT_EQ(accept({"reload", "--pid", "812"}).pid, 812);
   EXPECT_EQ(accept({"confirm", "vpn"}).interface, "vpn");
 }
 
@@ -110,7 +114,9 @@ TEST(CliArguments, NamesWhatIsWrong) {
   EXPECT_THAT(refuse({"check", "f", "--private-key-file", "k"}), HasSubstr("--host"));
   EXPECT_THAT(refuse({"keygen"}), HasSubstr("FILE"));
   EXPECT_THAT(refuse({"reload", "--confirm", "soon"}), HasSubstr("--confirm soon"));
-  EXPECT_THAT(refuse({"reload", "--confirm", "0"}), HasSubstr("from 1 to"));
+  EXPECT_THAT(refuse({"reload", "--confirm", "0"}), HasSubstr("--confirm 0"));
+  EXPECT_THAT(refuse({"reload", "--confirm", "500ms"}), HasSubstr("too short"));
+  EXPECT_THAT(refuse({"reload", "--confirm", "25h"}), HasSubstr("too long"));
   EXPECT_THAT(refuse({"wait", "--peers", "--timeout", "x"}), HasSubstr("--timeout x"));
   EXPECT_THAT(refuse({"probe"}), HasSubstr("hawser probe --help"));
   EXPECT_THAT(refuse({"probe", "golden", "--to", "a", "--count", "0"}), HasSubstr("--count 0"));

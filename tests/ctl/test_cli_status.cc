@@ -11,6 +11,7 @@
 #include "ctl/cli_wait.h"
 #include "ctl/interface_status.h"
 #include "ctl/status_client.h"
+#include "ctl/status_log.h"
 #include "ctl/status_text.h"
 
 namespace hawser {
@@ -97,6 +98,28 @@ TEST(StatusText, AHostWithOneRouteTakesOneLine) {
                               "answer so far; 0 B received, 0 B sent\n"));
   EXPECT_THAT(text, HasSubstr("  fwmark: 0xca6c\n"));
   EXPECT_THAT(text, HasSubstr("  AEAD: boringssl\n"));
+}
+
+TEST(StatusText, SaysThatAReloadWasTakenBackAndThatNamesAreMissing) {
+  const std::string text = format_status(
+      answer("reload_taken_back_sec=9940\nhosts_problem=cannot write hosts file /etc/hosts\n"),
+      kNow);
+  EXPECT_THAT(text, HasSubstr("  reload: not confirmed, taken back 1 minute ago: what runs is not "
+                              "what the file says\n"));
+  EXPECT_THAT(text, HasSubstr("  host names: cannot write hosts file /etc/hosts\n"));
+}
+
+TEST(StatusLog, IsALineForEachAndBounded) {
+  std::string report = "interface=vpn\nversion=1\n";
+  for (int i = 0; i < 100; ++i) report += "public_key=" + std::string(64, 'a') + "\n";
+  const auto lines = status_log_lines(report + "errno=0\n\n", kNow);
+  EXPECT_EQ(lines.front(), "status: interface: vpn");
+  EXPECT_THAT(lines.back(), HasSubstr("36 more peers"));
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                          [](const auto& line) { return line.starts_with("status: peer: "); }),
+            64);
+  EXPECT_TRUE(std::none_of(lines.begin(), lines.end(),
+                           [](const auto& line) { return line.find('\n') != line.npos; }));
 }
 
 TEST(StatusText, SaysWhatNobodyCarries) {

@@ -94,6 +94,20 @@ TEST_F(ReloaderTest, AnUnconfirmedPlanGoesAndAConfirmedOneStays) {
   EXPECT_EQ(device_, 1001U);
 }
 
+TEST_F(ReloaderTest, ThatItWasTakenBackIsRememberedUntilAReloadSucceeds) {
+  file_ = 1001;
+  ASSERT_TRUE(reloader_.reload(30, at(0)).ok());
+  EXPECT_FALSE(reloader_.was_taken_back());
+  reloader_.tick(at(30));
+  EXPECT_TRUE(reloader_.was_taken_back());
+  file_ = 0;
+  EXPECT_FALSE(reloader_.reload(std::nullopt, at(40)).ok());
+  EXPECT_TRUE(reloader_.was_taken_back());
+  file_ = 1000;
+  EXPECT_TRUE(reloader_.reload(std::nullopt, at(50)).ok());
+  EXPECT_FALSE(reloader_.was_taken_back());
+}
+
 TEST_F(ReloaderTest, TheLastConfirmedPlanComesBackHoweverManyFollowed) {
   file_ = 1001;
   ASSERT_TRUE(reloader_.reload(30, at(0)).ok());

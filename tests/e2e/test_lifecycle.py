@@ -18,8 +18,9 @@ def daemon(lab, engine):
     return daemons.hawserd(lab.namespace("host"), engine).start()
 
 
-def gone(daemon) -> None:
-    assert daemon.process.wait() == 0, daemon.process.output()
+def gone(daemon, status: int = 0) -> None:
+    assert daemon.process.wait() == status, daemon.process.output()
+    daemon.process.must_end_well = False
     assert not daemon.socket_path.exists()
     # The kernel lets go of an io_uring's files a moment after the process.
     wait_until(lambda: not daemon.namespace.link_exists(daemon.interface), 2, "no interface is left")
@@ -34,7 +35,46 @@ def test_a_signal_ends_it_cleanly(daemon, number):
 
 def test_deleting_the_interface_ends_it(daemon):
     daemon.namespace.ip("link", "delete", daemon.interface)
+    # A service manager that restarts what failed brings it back.
+    gone(daemon, status=1 if daemons.is_hawser() else 0)
+
+
+@pytest.mark.hawser_only
+def test_user_signals_show_the_status_or_do_nothing(daemon):
+    daemon.process.signal(signal.SIGUSR2)
+    daemon.process.signal(signal.SIGUSR1)
+    wait_until(lambda: f"status: interface: {daemon.interface}" in daemon.process.output(), 5,
+               "the status is in the log")
+    assert "status:   workers: " in daemon.process.output()
+    assert daemon.ready()
+    daemon.process.signal(signal.SIGTERM)
     gone(daemon)
+
+
+@pytest.mark.hawser_only
+def test_what_hardly_was_meant_is_said(lab, engine):
+    namespace = lab.namespace("host")
+    state = lab.dir / "file"
+    state.touch()
+    daemon = daemons.hawserd(
+        namespace, engine, "--workers=300", "--mtu=1000", "--address=10.0.0.1",
+        f"--state-dir={state}/state",
+        env={"LOG_LEVEL": "foo", "HAWSER_LISTENPORT": "1"}).start()
+    text = daemon.process.output()
+    for words in ("LOG_LEVEL", "HAWSER_LISTEN_PORT?", "--address 10.0.0.1", "--workers 300",
+                  "--mtu 1000", f"{state}/state"):
+        assert words in text, f"no {words!r} in: {text}"
+
+
+@pytest.mark.hawser_only
+def test_an_interface_of_others_is_not_said_to_be_removed(lab, engine):
+    namespace = lab.namespace("host")
+    namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+    done = namespace.run(*daemons.command_under_test(), "-f", f"--engine={engine}", "eth0",
+                         check=False, env={**os.environ, "HAWSER_STATE_DIR": str(lab.dir / "state")})
+    assert done.returncode != 0
+    assert "eth0" in done.stderr and "not a TUN device" in done.stderr
+    assert "del" not in done.stderr
 
 
 def test_removing_the_control_socket_ends_it(daemon):

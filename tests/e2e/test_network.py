@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -274,8 +275,32 @@ def test_without_a_confirmation_the_old_state_returns(network, file, tablet_sect
         wait_until(lambda: "tablet" not in server.peer_names(), CONFIRM_S + 3, "the old state")
         assert "tablet.vpn" not in server.names()
         assert "confirm_until_sec" not in server.status()[0]
+        # What runs is not what the file says, until they agree again.
+        assert int(server.status()[0]["reload_taken_back_sec"]) > 0
         assert server.action("do=confirm")["errno"] != "0"  # too late
+        network.write()
+        assert server.reload()["errno"] == "0"
+        assert "reload_taken_back_sec" not in server.status()[0]
     numbered.nothing_lost()
+
+
+def test_the_service_managers_reload_reports_a_refusal(network, file):
+    """ExecReload of the unit, as systemd runs it."""
+    server = network["server1"]
+    unit = Path(__file__).parents[2] / "packaging" / "hawserd@.service"
+    line = next(line for line in unit.read_text().splitlines() if line.startswith("ExecReload="))
+    words = line.split("=", 1)[1].replace("$MAINPID", str(server.daemon.process.pid)).split()
+    assert words[0] == "hawser"
+
+    def reload():
+        return hawser(server.namespace, *words[1:], check=False,
+                      env={**os.environ, "HAWSER_CONTROL_DIR": str(server.dir)})
+
+    assert reload().returncode == 0
+    network.write(network.text().replace("port = 51820", "prot = 51820", 1))
+    done = reload()
+    assert done.returncode != 0
+    assert "prot" in done.stderr, done.stderr
 
 
 def test_a_confirmed_reload_stays(network, file, tablet_section):

@@ -82,10 +82,13 @@ TEST(TunDeviceTest, TakenNameIsSaidAndNotShared) {
     const Result<TunDevice> second = TunDevice::create("wg0", 1, 1420);
     ASSERT_FALSE(second.ok());
     EXPECT_THAT(second.error().message, HasSubstr("wg0 exists already"));
+    EXPECT_THAT(second.error().message, HasSubstr("ip link del wg0"));
     ASSERT_TRUE(run("ip link add br0 type veth peer name br1"));
     const Result<TunDevice> third = TunDevice::create("br0", 1, 1420);
     ASSERT_FALSE(third.ok());
     EXPECT_THAT(third.error().message, HasSubstr("br0 exists already"));
+    EXPECT_THAT(third.error().message, HasSubstr("not a TUN device (driver veth)"));
+    EXPECT_THAT(third.error().message, Not(HasSubstr("ip link del")));
   });
 }
 
