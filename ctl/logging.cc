@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
@@ -51,18 +52,37 @@ std::string one_line(std::string message) {
   return message;
 }
 
+class LogFileSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit LogFileSink(LogFile file) : file_(std::move(file)) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    file_.append({line.data(), line.size()});
+  }
+  void flush_() override {}
+
+  LogFile file_;
+};
+
 }  // namespace
 
 struct Logger::Impl {
-  Impl(const DaemonOptions& options, Clock& given)
+  Impl(const DaemonOptions& options, Clock& given, std::optional<LogFile> file)
       : clock(given),
         ident(fmt::format("hawserd({})", options.interface)),
         to_stderr(std::make_shared<spdlog::sinks::stderr_sink_mt>()),
         sinks(std::make_shared<spdlog::sinks::dist_sink_mt>()),
         logger("hawserd", sinks) {
-    to_stderr->set_pattern(fmt::format("%Y-%m-%d %H:%M:%S.%e %-7l ({}) %v", options.interface));
-    sinks->add_sink(to_stderr);
-    if (!options.foreground) {
+    const std::string pattern = fmt::format("%Y-%m-%d %H:%M:%S.%e %-7l ({}) %v", options.interface);
+    to_stderr->set_pattern(pattern);
+    if (!file || !options.foreground) sinks->add_sink(to_stderr);
+    if (file) {
+      sinks->add_sink(std::make_shared<LogFileSink>(std::move(*file)));
+      sinks->sinks().back()->set_pattern(pattern);
+    } else if (!options.foreground) {
       constexpr bool kFormatted = false;
       sinks->add_sink(
           std::make_shared<spdlog::sinks::syslog_sink_mt>(ident, LOG_PID, LOG_DAEMON, kFormatted));
@@ -79,8 +99,8 @@ struct Logger::Impl {
   LogLimiter limiter;  // under mutex
 };
 
-Logger::Logger(const DaemonOptions& options, Clock& clock)
-    : impl_(std::make_unique<Impl>(options, clock)) {}
+Logger::Logger(const DaemonOptions& options, Clock& clock, std::optional<LogFile> file)
+    : impl_(std::make_unique<Impl>(options, clock, std::move(file))) {}
 
 Logger::~Logger() = default;
 

@@ -1,19 +1,22 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/log_sink.h"
+#include "ctl/log_file.h"
 #include "ctl/options.h"
 
 namespace hawser {
 
-// Logger says things to stderr in the foreground, and to syslog in the background (where, until the
-// daemon is ready, stderr has them as well). Any thread.
+// Logger says things to stderr in the foreground, and to syslog in the background; with --log-file
+// to that file instead. Until a daemon in the background is ready, stderr has them as well. Any
+// thread.
 class Logger {
  public:
-  // `clock` outlives the logger.
-  Logger(const DaemonOptions& options, Clock& clock);
+  // `clock` outlives the logger. `file`: options.log_file, opened, if there is one.
+  Logger(const DaemonOptions& options, Clock& clock, std::optional<LogFile> file = {});
   ~Logger();
   Logger(const Logger&) = delete;
   Logger& operator=(const Logger&) = delete;

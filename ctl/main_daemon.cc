@@ -42,8 +42,14 @@ int serve(DaemonOptions options, Readiness& readiness) {
     for (const std::string& line : loaded->warnings) early.emplace_back(LogLevel::kWarning, line);
     network = std::move(*loaded);
   }
+  std::optional<LogFile> log_file;
+  if (!options.log_file.empty()) {
+    Result<LogFile> opened = LogFile::open(options.log_file);
+    if (!opened) return fail(opened.error().message);
+    log_file = std::move(*opened);
+  }
   SystemClock clock;
-  Logger logger(options, clock);
+  Logger logger(options, clock, std::move(log_file));
   for (const auto& [level, text] : early) logger.say(level, text);
   const auto daemon = Daemon::make(options, logger, std::move(network));
   if (!daemon) return fail(daemon.error().message);

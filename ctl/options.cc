@@ -53,6 +53,7 @@ struct Texts {
   std::string host;
   std::string hosts_file;
   std::string log_level;
+  std::string log_file;
   std::string state_dir = kDefaultStateDir;
   std::string control_dir = kDefaultControlDir;
 };
@@ -108,6 +109,8 @@ void declare_options(CLI::App& app, Texts& texts) {
   add_text(app, "aead", texts.aead, "auto|boringssl|ipsec-mb", "ChaCha20-Poly1305 library [auto]");
   add_text(app, "log-level", texts.log_level, "verbose|debug|info|error|silent",
            "How much is logged [info]");
+  add_text(app, "log-file", texts.log_file, "PATH",
+           "Log there instead; may be rotated at any time [stderr; syslog in the background]");
   add_text(app, "state-dir", texts.state_dir, "DIR", "What survives restarts [/var/lib/hawser]");
   add_text(app, "control-dir", texts.control_dir, "DIR",
            "Directory of the control socket [/var/run/wireguard]");
@@ -321,6 +324,7 @@ void Checker::check_directories(DaemonOptions& out) {
   out.state_dir = absolute(texts_.state_dir);
   out.control_dir = absolute(texts_.control_dir);
   out.private_key_file = absolute(texts_.private_key_file);
+  out.log_file = absolute(texts_.log_file);
 }
 
 void Checker::check_network(DaemonOptions& out) {

@@ -40,6 +40,7 @@ struct DaemonOptions {
   std::string private_key_file;  // absolute; empty: the key comes through the control socket
   std::optional<NetworkOptions> network;
   Verbosity verbosity = Verbosity::kInfo;
+  std::string log_file;     // absolute; empty: stderr, or syslog in the background
   std::string state_dir;    // absolute
   std::string control_dir;  // absolute
   int tun_fd = -1;          // WG_TUN_FD

@@ -28,6 +28,7 @@ std::optional<Endpoint> literal_endpoint(const PlanPeer& peer) {
 PeerChange peer_change(const PlanPeer& peer, const PlanPeer* previous, const PresharedKeys& keys) {
   PeerChange change;
   change.public_key = peer.public_key;
+  change.name = peer.name;
   change.replace_allowed_ips = true;
   for (const Prefix& prefix : peer.allowed_ips) change.allowed_ips.push_back({prefix, false});
   change.persistent_keepalive = peer.persistent_keepalive.value_or(0);

@@ -2,6 +2,7 @@
 // A configuration change as one value: all of it is applied, or none.
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "dataplane/overlay.h"
@@ -28,6 +29,7 @@ struct PeerChange {
   // under way does not wait out its 5 s, but begins anew at `endpoint`.
   bool tries_other_endpoint = false;
   std::optional<std::uint16_t> persistent_keepalive;  // seconds, 0: off
+  std::optional<std::string> name;                    // in the network; what log lines call it
   bool replace_allowed_ips = false;
   std::vector<AllowedIpChange> allowed_ips;
 };

@@ -102,6 +102,7 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
     peer->control.handshake.set_preshared_key(std::move(*change.preshared_key));
   }
   std::uint32_t wake = kFlushStaged;
+  if (change.name) peer->control.name = std::move(*change.name);
   if (change.persistent_keepalive) {
     const std::uint16_t old = peer->persistent_keepalive.exchange(*change.persistent_keepalive);
     if (old == 0 && *change.persistent_keepalive != 0) wake |= kSendKeepalive;

@@ -380,7 +380,7 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
     initiate(peer, /*is_retry=*/true, now, out);
   }
   if ((flags & kGoodbye) != 0 && liveness_.goodbye(peer, now.boot)) {
-    say(LogLevel::kInfo, peer, "this controller is about to stop, using another");
+    say(LogLevel::kInfo, peer, "this controller is about to stop" + handover_text(peer, now.boot));
   }
   if ((flags & kGsoRefused) != 0) {
     say(LogLevel::kInfo, peer, "the path refuses segmentation offload; sending single datagrams");
@@ -565,10 +565,8 @@ bool Handshaker::send_message(Peer* peer, const Endpoint& to, std::span<const st
   return true;
 }
 
-void Handshaker::say(LogLevel level, const Peer& peer, const char* text) const {
-  if (state_.log) {
-    state_.log(level, "peer(" + peer.public_key.to_short_string() + "): " + text);
-  }
+void Handshaker::say(LogLevel level, const Peer& peer, std::string_view text) const {
+  if (state_.log) state_.log(level, "peer(" + peer.label() + "): " + std::string(text));
 }
 
 }  // namespace hawser

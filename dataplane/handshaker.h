@@ -79,7 +79,10 @@ class Handshaker : public SendObserver {
   Duration new_jitter();
   bool send_message(Peer* peer, const Endpoint& to, std::span<const std::uint8_t> message,
                     OutBatch& out);
-  void say(LogLevel level, const Peer& peer, const char* text) const;
+  // ": server2 carries fd…::/56 now", of the routes that `controller` lost just now, or has again;
+  // empty: there are none.
+  std::string handover_text(const Peer& controller, Instant now) const;
+  void say(LogLevel level, const Peer& peer, std::string_view text) const;
 
   DeviceState& state_;
   TimestampStore* store_;

@@ -1,5 +1,8 @@
 // The handshake thread's watch over the controllers of an overlay.
 #include <cstring>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "dataplane/handshaker.h"
 #include "routing/icmp_request.h"
@@ -27,12 +30,43 @@ void Handshaker::watch(const Now& now, OutBatch& out) {
   if (goodbye_at_) send_goodbyes(now, out);
   liveness_.run(now.boot, [&](const Liveness::Verdict& verdict) {
     Peer& peer = *verdict.peer;
-    if (verdict.died) say(LogLevel::kWarning, peer, "this controller does not answer any more");
-    if (verdict.revived) say(LogLevel::kInfo, peer, "this controller answers again");
+    if (verdict.died) {
+      say(LogLevel::kWarning, peer,
+          "this controller does not answer any more" + handover_text(peer, now.boot));
+    }
+    if (verdict.revived) {
+      say(LogLevel::kInfo, peer, "this controller answers again" + handover_text(peer, now.boot));
+    }
     if (verdict.send_echo != nullptr) {
       send_echo(peer, *verdict.send_echo, verdict.sequence, now, out);
     }
   });
+}
+
+// Who carries a route now is told only where `controller` has a part in it: those before it in the
+// route's order are not live, so it was or is the one.
+std::string Handshaker::handover_text(const Peer& controller, Instant now) const {
+  std::map<std::string, std::vector<Prefix>> carried;  // by the name of who carries it now
+  for (const OverlayRoute& route : state_.overlay_config.routes) {
+    bool is_concerned = false;
+    const Peer* carrier = nullptr;
+    for (const PublicKey& key : route.via) {
+      const auto found = state_.peers.find(key);
+      if (found == state_.peers.end()) continue;
+      is_concerned = is_concerned || found->second == &controller;
+      if (is_live(*found->second, now)) carrier = found->second;
+      if (carrier != nullptr) break;
+    }
+    if (is_concerned) {
+      carried[carrier == nullptr ? "nobody" : carrier->label()].push_back(route.destination);
+    }
+  }
+  std::string text;
+  for (const auto& [name, routes] : carried) {
+    text += (text.empty() ? ": " : ", ") + name + " carries " + routes.front().to_string();
+    if (routes.size() > 1) text += " and " + std::to_string(routes.size() - 1) + " more";
+  }
+  return text.empty() ? text : text + " now";
 }
 
 void Handshaker::send_echo(Peer& peer, const OverlayController& controller, std::uint16_t sequence,

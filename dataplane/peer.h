@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string>
 
 #include "base/time.h"
 #include "dataplane/drop_reason.h"
@@ -102,6 +103,7 @@ struct PeerControl {
   Handshake handshake;
   CookieMaker cookie_maker;
   std::set<Prefix> allowed_ips;
+  std::string name;         // in the network, for log lines; mostly empty without one
   std::uint64_t order = 0;  // of creation
   bool removed = false;
 
@@ -122,6 +124,11 @@ class Peer {
   explicit Peer(const PublicKey& key) : public_key(key), control(key) {}
 
   const PublicKey public_key;
+
+  // What log lines call it. Under the device's lock.
+  std::string label() const {
+    return control.name.empty() ? public_key.to_short_string() : control.name;
+  }
 
   // --- any thread ---
   Sessions sessions;

@@ -127,5 +127,37 @@ TEST_F(Failover, NothingGoesRoundBetweenControllers) {
   EXPECT_LE(relayed() - before, 2U * kNumPackets);
 }
 
+// Each host names the controller by its name in the file, and who carries what now, in one line.
+TEST_F(Failover, TheLogSaysWhoTakesOverAndWhoIsBack) {
+  connect();
+  const auto said_by = [&](std::size_t host, const std::string& words) {
+    const auto& log = network_->hosts[host]->node().log;
+    return std::count_if(log.begin(), log.end(), [&](const std::string& line) {
+      return line.find("peer(server1): " + words) != line.npos;
+    });
+  };
+  const std::string subnet = laptop().plan().interface.addresses.front().connected().to_string();
+  network_->hosts[kServer1]->kill();
+  network_->run(5s);
+  for (const std::size_t host : {kLaptop, kPrinter}) {
+    EXPECT_EQ(said_by(host, "this controller does not answer any more: server2 carries " + subnet),
+              1);
+  }
+  network_->start(kServer1);
+  network_->run(20s);
+  for (const std::size_t host : {kLaptop, kPrinter}) {
+    EXPECT_EQ(said_by(host, "this controller answers again: server1 carries " + subnet), 1)
+        << ::testing::PrintToString(network_->hosts[host]->node().log);
+  }
+}
+
+TEST_F(Failover, TheLogSaysWhenNobodyIsLeft) {
+  connect();
+  network_->hosts[kServer1]->kill();
+  network_->hosts[kServer2]->kill();
+  network_->run(6s);
+  EXPECT_THAT(laptop().node().log, ::testing::Contains(::testing::HasSubstr("nobody carries")));
+}
+
 }  // namespace
 }  // namespace hawser::testing
