@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr mode_t kDirectoryMode = 0755;
 constexpr mode_t kSocketMode = 0600;
+constexpr mode_t kStatusMode = 0660;
 constexpr int kBacklog = 64;
 
 std::string error_text(int error) { return std::strerror(error); }
@@ -112,9 +114,35 @@ std::string control_socket_path(const std::string& directory, const std::string&
   return directory + "/" + interface + ".sock";
 }
 
+std::string status_socket_path(const std::string& directory, const std::string& interface) {
+  return directory + "/" + interface + ".status";
+}
+
 Result<ControlSocket> ControlSocket::listen(const std::string& directory,
                                             const std::string& interface, const LogSink& log) {
-  const std::string path = control_socket_path(directory, interface);
+  return listen_at(control_socket_path(directory, interface), directory, interface, log);
+}
+
+// It begins as root's alone, so there is no moment at which it is open to anybody else. Nobody but
+// us writes in the directory, so the path still is our socket.
+Result<ControlSocket> ControlSocket::listen_for_status(const std::string& directory,
+                                                       const std::string& interface, gid_t group,
+                                                       const LogSink& log) {
+  Result<ControlSocket> made =
+      listen_at(status_socket_path(directory, interface), directory, interface, log);
+  if (!made) return made;
+  const char* const path = made->path().c_str();
+  if (::lchown(path, static_cast<uid_t>(-1), group) != 0 || ::chmod(path, kStatusMode) != 0) {
+    const int error = errno;
+    return Error{fmt::format("cannot give {} to group {}: {}", path, group, error_text(error)),
+                 error};
+  }
+  return made;
+}
+
+Result<ControlSocket> ControlSocket::listen_at(const std::string& path,
+                                               const std::string& directory,
+                                               const std::string& interface, const LogSink& log) {
   const Result<sockaddr_un> address = to_address(path);
   if (!address) return address.error();
   if (Status made = make_directory(directory); !made) return made.error();

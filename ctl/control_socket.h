@@ -16,6 +16,9 @@ inline constexpr const char* kDefaultControlDir = "/var/run/wireguard";
 // "/var/run/wireguard/wg0.sock"
 std::string control_socket_path(const std::string& directory, const std::string& interface);
 
+// "/var/run/wireguard/wg0.status": not a name that wg(8) takes for a control socket.
+std::string status_socket_path(const std::string& directory, const std::string& interface);
+
 // ControlSocket is the listening stream socket at DIRECTORY/INTERFACE.sock. The directory is made
 // with mode 0755 when it is not there; the socket has mode 0600 from the moment it exists (its
 // inode's mode is set before bind(2), so the process' umask is not touched and there is no window).
@@ -28,6 +31,11 @@ class ControlSocket {
   // socket. Another daemon that starts is waited for, for a few seconds, and `log` says so.
   static Result<ControlSocket> listen(const std::string& directory, const std::string& interface,
                                       const LogSink& log = {});
+  // The same at DIRECTORY/INTERFACE.status, for root and `group`, mode 0660. Whoever serves it
+  // answers the status only (ctl/uapi_server.h). Needs CAP_CHOWN, or to be in that group.
+  static Result<ControlSocket> listen_for_status(const std::string& directory,
+                                                 const std::string& interface, gid_t group,
+                                                 const LogSink& log = {});
   // Takes over a listening socket that somebody else made (WG_UAPI_FD).
   static Result<ControlSocket> adopt(UniqueFd fd);
 
@@ -41,6 +49,8 @@ class ControlSocket {
   bool still_there() const;
 
  private:
+  static Result<ControlSocket> listen_at(const std::string& path, const std::string& directory,
+                                         const std::string& interface, const LogSink& log);
   ControlSocket(UniqueFd fd, std::string path);
   void remove_file();
 

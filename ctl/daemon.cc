@@ -21,6 +21,7 @@
 #include "ctl/network_mode.h"
 #include "ctl/plan_change.h"
 #include "ctl/service_notify.h"
+#include "ctl/status_group.h"
 #include "ctl/status_log.h"
 #include "ctl/timestamp_file.h"
 #include "ctl/uapi_server.h"
@@ -81,6 +82,7 @@ struct Daemon::Impl {
   Status make_device();
   Status make_workers();
   Status make_control();
+  void make_status_server(ControlTarget& target);
   Status make_monitor();
   Status make_network();
 
@@ -115,6 +117,7 @@ struct Daemon::Impl {
   asio::signal_set signals;
   std::unique_ptr<NetworkMode> network;  // null: peers come through the control socket
   std::unique_ptr<UapiServer> server;
+  std::unique_ptr<UapiServer> status_server;  // null: no group may ask
   std::unique_ptr<NetlinkMonitor> monitor;
   asio::posix::stream_descriptor netlink;  // borrows the monitor's descriptor
   asio::steady_timer netlink_retry;
@@ -250,7 +253,25 @@ Status Daemon::Impl::make_control() {
     target = network.get();
   }
   server = std::make_unique<UapiServer>(io, std::move(*socket), *target, log);
+  if (options.uapi_fd < 0) make_status_server(*target);
   return server->start([this] { end("the control socket was removed"); });
+}
+
+// Nobody's network waits for it.
+void Daemon::Impl::make_status_server(ControlTarget& target) {
+  const std::optional<gid_t> group = find_status_group();
+  if (!group) return;
+  auto socket = ControlSocket::listen_for_status(options.control_dir, interface, *group, log);
+  Status started = socket ? Status() : Status(socket.error());
+  if (socket) {
+    status_server =
+        std::make_unique<UapiServer>(io, std::move(*socket), target, log, status_server_options());
+    started = status_server->start({});
+  }
+  if (!started) {
+    log(LogLevel::kWarning, fmt::format("group {} cannot ask for the status: {}", kStatusGroup,
+                                        started.error().message));
+  }
 }
 
 Status Daemon::Impl::make_monitor() {
@@ -327,6 +348,7 @@ void Daemon::Impl::dump_status() {
 bool Daemon::Impl::run() {
   if (!ending) io.run();
   server->stop();
+  if (status_server) status_server->stop();
   if (network) network->stop();
   workers->stop();
   logger.say(LogLevel::kInfo,

@@ -20,6 +20,7 @@
 #include "ctl/cli_text.h"
 #include "ctl/control_socket.h"
 #include "ctl/interface_status.h"
+#include "ctl/status_group.h"
 #include "noise/keys.h"
 #include "tun/system_clock.h"
 
@@ -114,11 +115,26 @@ std::string silence_cause(int fd) {
   return "the daemon hangs, or the host is too busy to run it";
 }
 
+// Who may not use the control socket may perhaps ask for the status (ctl/status_group.h).
+Result<UniqueFd> connect_for_status(const std::string& directory, const std::string& interface,
+                                    Duration at_most) {
+  Result<UniqueFd> fd = connect_control_socket(control_socket_path(directory, interface), at_most);
+  if (fd || fd.error().code != EACCES) return fd;
+  Result<UniqueFd> status =
+      connect_control_socket(status_socket_path(directory, interface), at_most);
+  // A queue that is full is an answer, too.
+  if (status || status.error().code == kNoAnswer) return status;
+  return Error{
+      fd.error().message + fmt::format(", or, for the status, a member of group {}", kStatusGroup),
+      EACCES};
+}
+
 Result<std::string> ask(const std::string& directory, const std::string& interface,
-                        std::string_view request, Duration at_most) {
+                        std::string_view request, Duration at_most, bool is_status = false) {
   const Instant deadline = boot_now() + at_most;
   const std::string path = control_socket_path(directory, interface);
-  const Result<UniqueFd> fd = connect_control_socket(path, at_most);
+  const Result<UniqueFd> fd = is_status ? connect_for_status(directory, interface, at_most)
+                                        : connect_control_socket(path, at_most);
   if (!fd) {
     const int code = fd.error().code;
     if (code == kNoAnswer) {
@@ -194,8 +210,7 @@ Result<std::string> choose_interface(const std::string& directory, const std::st
   const Instant deadline = boot_now() + at_most;
   for (std::string& name : list_interfaces(directory)) {
     // What a killed daemon left behind does not count.
-    const auto socket =
-        connect_control_socket(control_socket_path(directory, name), deadline - boot_now());
+    const auto socket = connect_for_status(directory, name, deadline - boot_now());
     if (!socket && socket.error().code != kNoAnswer) continue;
     names += (names.empty() ? "" : ", ") + name;
     served.push_back(std::move(name));
@@ -222,7 +237,8 @@ Result<std::string> interface_of_process(const std::string& directory, std::int3
 
 Result<StatusAnswer> query_status(const std::string& directory, const std::string& interface,
                                   Duration at_most) {
-  const Result<std::string> text = ask(directory, interface, "get=status\n\n", at_most);
+  const Result<std::string> text =
+      ask(directory, interface, "get=status\n\n", at_most, /*is_status=*/true);
   if (!text) return text.error();
   Result<StatusAnswer> answer = parse_status(*text);
   if (!answer) return Error{interface + ": " + answer.error().message, answer.error().code};

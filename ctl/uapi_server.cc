@@ -96,7 +96,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void answer(UapiRequest request) {
     const bool is_set = request.operation == UapiOperation::kSet;
-    if (request.refusal) {
+    if (context_.options.status_only && request.operation != UapiOperation::kStatus) {
+      reply_ = is_set || request.operation == UapiOperation::kGet
+                   ? make_errno_reply(EACCES, is_set)
+                   : make_action_reply(Error{"only the status may be asked for here", EACCES});
+    } else if (request.refusal) {
       say(LogLevel::kError, request.refusal->message);
       reply_ = make_errno_reply(request.refusal->code, is_set);
     } else if (request.operation == UapiOperation::kReload) {

@@ -23,7 +23,20 @@ struct UapiServerOptions {
   // Between requests: a monitor may keep its connection.
   Duration idle_timeout = std::chrono::minutes(10);
   UapiLimits limits;
+  // Whoever connects may ask for the status, which has no secrets in it; all else is refused.
+  bool status_only = false;
 };
+
+// For a socket of ctl/status_group.h: strangers to root, who may be many and careless. The status
+// is asked for in a dozen bytes.
+inline UapiServerOptions status_server_options() {
+  UapiServerOptions options;
+  options.max_connections = 16;
+  options.limits.max_request_len = 4096;
+  options.limits.max_discarded_len = 4096;
+  options.status_only = true;
+  return options;
+}
 
 // UapiServer answers the cross-platform UAPI on a listening socket: any number of requests on a
 // connection, in order. Reading and writing are asynchronous, so a client that does not read a long

@@ -131,6 +131,23 @@ TEST(ControlSocket, ADirectoryThatOthersMayWriteInIsRefused) {
   EXPECT_FALSE(exists(directory / "wg0.sock"));
 }
 
+TEST(ControlSocket, TheStatusSocketIsForItsGroupAndOutOfSightOfWg) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const TemporaryDirectory directory;
+  const std::string path = directory / "wg0.status";
+  {
+    const auto socket = ControlSocket::listen_for_status(directory.path(), "wg0", 4242);
+    ASSERT_TRUE(socket.ok()) << socket.error().message;
+    struct stat info {};
+    ASSERT_EQ(::lstat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0660u);
+    EXPECT_EQ(info.st_uid, 0u);
+    EXPECT_EQ(info.st_gid, 4242u);
+    EXPECT_FALSE(path.ends_with(".sock"));
+  }
+  EXPECT_FALSE(exists(path));
+}
+
 TEST(ControlSocket, RefusalsNameTheRemedy) {
   const TemporaryDirectory directory;
   testing::write_file(directory / "file", "");

@@ -57,6 +57,8 @@ nlohmann::json whole_status() {
   network.host = "laptop1";
   network.role = "peer";
   network.confirm_until = 1234;
+  network.taken_back = 1200;
+  network.hosts_problem = "cannot write hosts file /etc/hosts";
   network.peers[peer.public_key] = {"server1", "controller", "vpn1.example.com:51820"};
   network.routes.push_back({*Prefix::parse("fd00::/56"), {peer.public_key}});
   const auto answer = parse_status(make_status_report(facts, view, {}));

@@ -137,6 +137,18 @@ TEST_F(UapiServerTest, ErrnosOfASetAreNegativeAndEachRefusalIsOneLogLine) {
                                  HasSubstr("port 5 is in use"), HasSubstr("something else")));
 }
 
+TEST_F(UapiServerTest, WhereOnlyTheStatusMayBeAskedForNothingElseIsAnswered) {
+  start(status_server_options());
+  ControlClient client(path());
+  EXPECT_EQ(client.ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+  EXPECT_EQ(client.ask("get=1\n\n"), "errno=13\n\n");
+  EXPECT_EQ(client.ask("set=1\nlisten_port=1\n\n"), "errno=-13\n\n");
+  EXPECT_THAT(client.ask("do=reload\n\n"), HasSubstr("errno=13\n"));
+  EXPECT_THAT(client.ask("do=confirm\n\n"), HasSubstr("errno=13\n"));
+  EXPECT_EQ(client.ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+  EXPECT_THAT(target_.ports_seen(), ::testing::IsEmpty());
+}
+
 TEST_F(UapiServerTest, ARequestThatIsCutOffChangesNothing) {
   start();
   ControlClient client(path());

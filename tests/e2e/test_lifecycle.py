@@ -52,6 +52,20 @@ def test_user_signals_show_the_status_or_do_nothing(daemon):
 
 
 @pytest.mark.hawser_only
+def test_in_the_background_a_log_file_has_the_lines(lab, engine):
+    namespace = lab.namespace("host")
+    interface = lab.tunnel_name()
+    path = lab.dir / "log"
+    namespace.run(*daemons.command_under_test(), f"--engine={engine}", f"--log-file={path}",
+                  interface, env={**os.environ, "HAWSER_STATE_DIR": str(lab.dir / "state")})
+    assert f"{interface} is ready" in path.read_text()
+    path.rename(lab.dir / "log.1")
+    os.kill(namespace.pids()[0], signal.SIGTERM)
+    wait_until(lambda: path.exists() and "dropped packets" in path.read_text(), 10, "a new file")
+    assert path.stat().st_mode & 0o137 == 0
+
+
+@pytest.mark.hawser_only
 def test_what_hardly_was_meant_is_said(lab, engine):
     namespace = lab.namespace("host")
     state = lab.dir / "file"

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 
 import pytest
@@ -10,7 +11,7 @@ import daemons
 import traffic
 from lab import wait_until
 from network_lab import (CONTROLLERS, LINES_OF_OTHERS, NETWORK, PEERS, PORT, Network, NotifySocket,
-                         block_names, etc_of, line_of, reaches, refused, try_start)
+                         block_names, etc_of, hawser_command, line_of, reaches, refused, try_start)
 
 pytestmark = pytest.mark.hawser_only
 
@@ -354,6 +355,41 @@ def test_no_user_can_hold_up_start_reload_or_end_with_a_lock(network):
     assert member.hosts_path.read_text() == LINES_OF_OTHERS
     for holder in holders:
         holder.kill()
+
+
+def test_a_reading_group_may_ask_for_the_status_and_for_nothing_else(network):
+    member = network["printer"]  # another test has the laptop's /etc
+    etc = etc_of(member.namespace, group="root:x:0:\n")
+    member.start()
+    assert not list(member.dir.glob("*.status"))  # on a host without the group
+    member.stop()
+    (etc / "group").write_text("root:x:0:\nhawser:x:4242:\n")
+    member.start()
+
+    def as_user(*command, groups=("--groups", "4242")):
+        return member.namespace.run("setpriv", "--reuid=65534", "--regid=65534", *groups, *command,
+                                    check=False)
+
+    where = f"--control-dir={member.dir}"
+    done = as_user(hawser_command(), "status", where)
+    assert done.returncode == 0 and "server1" in done.stdout, done.stderr
+    assert as_user(hawser_command(), "wait", "--peers", where).returncode == 0
+    for words in (("reload",), ("confirm",)):
+        done = as_user(hawser_command(), *words, where)
+        assert done.returncode != 0 and "ermission denied" in done.stderr, done.stderr
+    done = as_user(hawser_command(), "status", where, groups=("--clear-groups",))
+    assert done.returncode != 0 and "group hawser" in done.stderr, done.stderr
+
+    path = member.dir / f"{network.interface}.status"
+    assert path.stat().st_mode & 0o777 == 0o660 and path.stat().st_gid == 4242
+    assert (member.dir / f"{network.interface}.sock").stat().st_mode & 0o777 == 0o600
+    with daemons.Uapi(path) as uapi:
+        assert uapi.request("get=1") == [("errno", "13")]
+        assert uapi.set("listen_port=1") == 13
+        assert ("errno", "0") in uapi.request("get=status")
+    member.stop()
+    assert not path.exists()
+    shutil.rmtree(etc)
 
 
 @pytest.mark.parametrize("option", ["control-dir", "state-dir"])
