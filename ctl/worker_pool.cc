@@ -82,7 +82,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::make(const Parts& parts, const L
     if (i > 0) aead = make_aead(aead_kind);
     if (Status made = pool->make_worker(parts, i, std::move(aead)); !made) return made.error();
   }
-  if (Status made = pool->make_handshake_loop(parts); !made) return made.error();
+  if (Status made = pool->make_handshake_loop(parts, make_aead(aead_kind)); !made) return made.error();
   if (log) {
     if (!pool->engine_reason_.empty()) {
       log(LogLevel::kInfo, fmt::format("engine {}: {}", pool->engine_name_, pool->engine_reason_));
@@ -124,15 +124,24 @@ Status WorkerPool::make_worker(const Parts& parts, std::size_t i, std::unique_pt
   return {};
 }
 
-Status WorkerPool::make_handshake_loop(const Parts& parts) {
+Status WorkerPool::make_handshake_loop(const Parts& parts, std::unique_ptr<Aead> aead) {
+  const UdpSocketPair& sockets = parts.sockets.for_handshakes();
   EngineParts edges;
-  edges.udp_v4 = parts.sockets.workers.front().v4.get();
-  edges.udp_v6 = parts.sockets.workers.front().v6.get();
-  edges.receive = false;
+  edges.udp_v4 = sockets.v4.get();
+  edges.udp_v6 = sockets.v6.get();
+  if (parts.tun != nullptr) {
+    edges.tun = parts.tun->queue(0);
+    edges.tun_has_vnet_header = parts.tun->has_vnet_header();
+  }
+  edges.receive = parts.sockets.is_steered();
+  edges.read_tun = false;
   auto engine = make_engine(parts.engine, edges);
   if (!engine) return engine.error();
   handshake_engine_ = std::move(*engine);
-  handshake_loop_ = std::make_unique<HandshakeLoop>(parts.device, *handshake_engine_, parts.clock);
+  handshake_path_ = std::make_unique<PacketPath>(
+      parts.device, std::move(aead), parts.tun != nullptr ? parts.tun->features() : TunFeatures{});
+  handshake_loop_ = std::make_unique<HandshakeLoop>(parts.device, *handshake_path_,
+                                                    *handshake_engine_, parts.clock);
   parts.device.set_handshake_waker([waker = handshake_engine_.get()] { waker->wake(); });
   return {};
 }
@@ -172,7 +181,7 @@ void WorkerPool::exchange_sockets(const UdpSocketGroup& fresh,
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     exchange_in(*workers_[i].worker, workers_[i].engine.get(), fresh.workers[i]);
   }
-  exchange_in(*handshake_loop_, handshake_engine_.get(), fresh.workers.front());
+  exchange_in(*handshake_loop_, handshake_engine_.get(), fresh.for_handshakes());
   (void)countdown->wait_for(kExchangeTimeout);
 }
 

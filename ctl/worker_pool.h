@@ -20,7 +20,8 @@
 namespace hawser {
 
 // WorkerPool is the daemon's threads on the packet side: N workers, each with an engine and a
-// packet path of its own, and the handshake thread with an engine that only sends. Control thread.
+// packet path of its own, and the handshake thread with the same for what is not transport data.
+// Control thread.
 class WorkerPool {
  public:
   struct Parts {
@@ -62,12 +63,13 @@ class WorkerPool {
 
   WorkerPool() = default;
   Status make_worker(const Parts& parts, std::size_t i, std::unique_ptr<Aead> aead);
-  Status make_handshake_loop(const Parts& parts);
+  Status make_handshake_loop(const Parts& parts, std::unique_ptr<Aead> aead);
   Result<std::unique_ptr<KernelEngine>> make_engine(EngineKind kind, const EngineParts& parts);
 
   Device* device_ = nullptr;
   std::vector<Packets> workers_;
   std::unique_ptr<KernelEngine> handshake_engine_;
+  std::unique_ptr<PacketPath> handshake_path_;
   std::unique_ptr<HandshakeLoop> handshake_loop_;
   std::thread handshake_thread_;
   std::string engine_name_;

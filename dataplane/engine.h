@@ -27,6 +27,10 @@ class Engine {
   // with EAGAIN; the TUN device never blocks. Order within a destination is kept.
   virtual void submit(OutBatch& out, SendObserver& observer) = 0;
 
+  // Sleeps for so long, whatever arrives meanwhile; only wake() ends it early, and the next wait()
+  // then returns at once.
+  virtual void rest(Duration duration) = 0;
+
   // Makes wait() return soon. The one member that any thread may call.
   virtual void wake() = 0;
 };

@@ -43,6 +43,19 @@ inline constexpr Duration kUnderLoadHold = std::chrono::seconds(1);
 // Messages handled in one turn of the handshake thread, so that timers are not late.
 inline constexpr std::size_t kHandshakesPerTurn = 128;
 
+// When the handshake thread received something twice within the first span, it rests for the second
+// before it looks again: at most a thousand wakes a second in a flood, and a millisecond more for a
+// handshake message in one.
+inline constexpr Duration kOftenReceived = std::chrono::milliseconds(2);
+inline constexpr Duration kHandshakeRest = std::chrono::milliseconds(1);
+
+// When so many batches in a row, each within the span of the one before, led to nothing (all was
+// dropped, or keepalives), a worker rests that long: the wakes of a flood become a third, and what
+// it delays of others' packets is less than a busy processor does.
+inline constexpr unsigned kBarrenBatches = 4;
+inline constexpr Duration kOftenBarren = std::chrono::milliseconds(1);
+inline constexpr Duration kBarrenRest = std::chrono::microseconds(100);
+
 // ICMP errors that we originate: 1,000/s with bursts of 50 for the whole device, as Linux'
 // icmp_msgs_per_sec / icmp_msgs_burst (defaults 1,000 and 50), shared by its workers.
 inline constexpr std::uint32_t kIcmpErrorsPerSecond = 1000;

@@ -18,6 +18,11 @@ void PacketPath::end() {
   if (impl_->sealer.take_wake()) impl_->state.wake_handshakes();
 }
 
+void PacketPath::end_before_handshakes() {
+  impl_->reader.offline();
+  (void)impl_->sealer.take_wake();
+}
+
 void PacketPath::receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out) {
   impl_->receiver.receive(trains, now, out);
 }

@@ -26,6 +26,8 @@ class PacketPath {
 
   void begin();
   void end();
+  // end() on the handshake thread, which looks next at what it would be woken for.
+  void end_before_handshakes();
   // Trains are opened, rewritten and sealed in place: their memory belongs to `out` until it is
   // submitted.
   void receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out);

@@ -34,6 +34,20 @@ void Worker::run_once(Duration timeout) {
   path_.send(in_.tun_packets, now, out_);
   engine_.submit(out_, path_.observer());
   path_.end();
+  if (out_.empty() && in_.tun_packets.empty()) {
+    note_barren(now.boot);
+  } else {
+    num_barren_ = 0;
+  }
+}
+
+// A flood of forged or replayed transport data would wake us for nearly each of its packets, and
+// the wakes cost more than the packets.
+void Worker::note_barren(Instant now) {
+  const bool often = last_barren_ && now - *last_barren_ < kOftenBarren;
+  num_barren_ = often ? num_barren_ + 1 : 1;
+  last_barren_ = now;
+  if (num_barren_ >= kBarrenBatches) engine_.rest(kBarrenRest);
 }
 
 void Worker::stop() {
@@ -55,18 +69,49 @@ void Worker::run_posted() {
 }
 
 void HandshakeLoop::run() {
+  Duration wait = Duration::zero();
   while (!stop_.load(std::memory_order_acquire)) {
     run_posted();
-    const Now now = clock_.now();
-    out_.clear();
-    const HandshakeTurn turn = device_.run_handshakes(now, out_);
-    if (!out_.empty()) engine_.submit(out_, device_.handshake_observer());
-    device_.end_turn();
-    if (turn.more) continue;
-    const Duration wait = turn.next_deadline ? *turn.next_deadline - clock_.now().boot : kIdleWait;
-    engine_.wait(in_, std::clamp(wait, Duration::zero(), kIdleWait));
+    wait = run_once(wait);
   }
   run_posted();
+}
+
+Duration HandshakeLoop::run_once(Duration timeout) {
+  const bool received = receive(timeout);
+  const Now now = clock_.now();
+  out_.clear();
+  const HandshakeTurn turn = device_.run_handshakes(now, out_);
+  if (!out_.empty()) engine_.submit(out_, device_.handshake_observer());
+  device_.end_turn();
+  if (turn.more) return Duration::zero();
+  if (received) rest_if_often(now);
+  const Duration wait = turn.next_deadline ? *turn.next_deadline - clock_.now().boot : kIdleWait;
+  return std::clamp(wait, Duration::zero(), kIdleWait);
+}
+
+// All that has arrived, as far as the queue can hold it: what a turn leaves in the socket would not
+// be seen by the rule that tells when we are under load.
+bool HandshakeLoop::receive(Duration timeout) {
+  std::size_t num = 0;
+  while (num < kHandshakeQueueLen) {
+    engine_.wait(in_, num == 0 ? timeout : Duration::zero());
+    if (in_.trains.empty()) break;
+    num += in_.trains.size();
+    out_.clear();
+    path_.begin();
+    path_.receive(in_.trains, clock_.now(), out_);
+    if (!out_.empty()) engine_.submit(out_, path_.observer());
+    path_.end_before_handshakes();
+  }
+  return num > 0;
+}
+
+void HandshakeLoop::rest_if_often(const Now& now) {
+  if (last_received_ && now.boot - *last_received_ < kOftenReceived) {
+    engine_.rest(kHandshakeRest);
+  }
+  last_received_ = now.boot;
 }
 
 void HandshakeLoop::stop() {

@@ -25,6 +25,7 @@ class EpollEngine final : public KernelEngine {
  public:
   explicit EpollEngine(const EngineParts& parts)
       : receive_(parts.receive),
+        read_tun_(parts.receive && parts.read_tun),
         udp_{parts.udp_v4, parts.udp_v6},
         tun_(parts.tun, parts.tun_has_vnet_header) {
     sender_.set_sockets(parts.udp_v4, parts.udp_v6);
@@ -35,6 +36,7 @@ class EpollEngine final : public KernelEngine {
   std::string_view name() const override { return to_string(EngineKind::kEpoll); }
   void wait(InBatch& in, Duration timeout) override;
   void submit(OutBatch& out, SendObserver& observer) override;
+  void rest(Duration duration) override { rest_until_woken(wake_.get(), duration); }
   void wake() override;
   void set_udp_sockets(int udp_v4, int udp_v6) override;
   EngineCounters counters() const override {
@@ -53,6 +55,7 @@ class EpollEngine final : public KernelEngine {
   void prepare_messages();
 
   bool receive_;
+  bool read_tun_;
   std::array<int, 2> udp_;  // v4, v6
   std::size_t first_ = 0;   // which of them is read first
   TunQueue tun_;
@@ -82,7 +85,8 @@ Status EpollEngine::open() {
       return errno_error("memory for receive buffers", errno);
     }
     prepare_messages();
-    watched = watched && watch(udp_[0], kUdpV4) && watch(udp_[1], kUdpV6) && watch(tun_.fd(), kTun);
+    watched = watched && watch(udp_[0], kUdpV4) && watch(udp_[1], kUdpV6) &&
+              (!read_tun_ || watch(tun_.fd(), kTun));
   }
   if (!watched) return errno_error("epoll_ctl", errno);
   return {};

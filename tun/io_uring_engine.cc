@@ -64,7 +64,9 @@ constexpr std::uint64_t tag(Request request, std::uint32_t which = 0) {
 class IoUringEngine final : public KernelEngine {
  public:
   explicit IoUringEngine(const EngineParts& parts)
-      : receive_(parts.receive), tun_(parts.tun, parts.tun_has_vnet_header) {
+      : receive_(parts.receive),
+        read_tun_(parts.receive && parts.read_tun),
+        tun_(parts.tun, parts.tun_has_vnet_header) {
     sockets_[0].fd = parts.udp_v4;
     sockets_[1].fd = parts.udp_v6;
     sender_.set_sockets(parts.udp_v4, parts.udp_v6);
@@ -76,6 +78,7 @@ class IoUringEngine final : public KernelEngine {
   std::string_view name() const override { return to_string(EngineKind::kIoUring); }
   void wait(InBatch& in, Duration timeout) override;
   void submit(OutBatch& out, SendObserver& observer) override;
+  void rest(Duration duration) override { rest_until_woken(wake_fd_.get(), duration); }
   void wake() override;
   void set_udp_sockets(int udp_v4, int udp_v6) override;
   EngineCounters counters() const override {
@@ -109,6 +112,7 @@ class IoUringEngine final : public KernelEngine {
   void flush_writes(SendObserver& observer);
 
   bool receive_;
+  bool read_tun_;
   bool enabled_ = false;
   std::thread::id thread_;
   TunQueue tun_;
@@ -213,7 +217,7 @@ void IoUringEngine::arm() {
   arm_poll(wake_armed_, wake_fd_.get(), Request::kWakePoll);
   arm_poll(timer_armed_, timer_.fd(), Request::kTimerPoll);
   if (!receive_) return;
-  if (tun_.alive()) arm_poll(tun_armed_, tun_.fd(), Request::kTunPoll);
+  if (read_tun_ && tun_.alive()) arm_poll(tun_armed_, tun_.fd(), Request::kTunPoll);
   if (num_offered_ == 0) return;  // it would end at once, for want of a buffer
   // In turn: a flood over one family, which may take all slots, cannot starve the other.
   first_ ^= 1;

@@ -1,5 +1,9 @@
 #include "tun/kernel_engine.h"
 
+#include <poll.h>
+
+#include <chrono>
+
 #include "tun/epoll_engine.h"
 #include "tun/io_uring_engine.h"
 
@@ -15,6 +19,16 @@ std::string_view to_string(EngineKind kind) {
       return "epoll";
   }
   return "unknown";
+}
+
+void rest_until_woken(int wake_fd, Duration duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  timespec span{};
+  span.tv_sec = seconds.count();
+  span.tv_nsec = (duration - seconds).count();
+  pollfd woken{wake_fd, POLLIN, 0};
+  // A signal may end it early: it is a rest, not a deadline.
+  ::ppoll(&woken, 1, &span, nullptr);
 }
 
 Result<std::unique_ptr<KernelEngine>> make_kernel_engine(EngineKind kind, const EngineParts& parts,

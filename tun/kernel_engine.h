@@ -19,7 +19,8 @@ struct EngineParts {
   int udp_v6 = -1;
   int tun = -1;
   bool tun_has_vnet_header = true;
-  bool receive = true;  // false: an engine that only sends (the handshake thread's)
+  bool receive = true;   // false: an engine that only sends
+  bool read_tun = true;  // false: an engine that only writes to TUN
 };
 
 // What an engine threw away by itself. Relaxed: any thread may ask.
@@ -36,6 +37,9 @@ class KernelEngine : public Engine {
   // returns.
   virtual void set_udp_sockets(int udp_v4, int udp_v6) = 0;
 };
+
+// Engine::rest() over the descriptor that wake() makes readable, which stays so.
+void rest_until_woken(int wake_fd, Duration duration);
 
 // kAuto tries io_uring and falls back to epoll; `*fallback_reason` then says why in a few words
 // ("io_uring_setup: Operation not permitted (kernel.io_uring_disabled=2)"), else it is empty.

@@ -10,6 +10,7 @@
 
 #include "routing/endpoint.h"
 #include "tun/errno_error.h"
+#include "tun/handshake_steering.h"
 #include "tun/socket_address.h"
 
 namespace hawser {
@@ -86,7 +87,7 @@ std::uint16_t port_of(int fd) {
   return from_socket_address(bound, &address, len) ? bound.port : std::uint16_t{0};
 }
 
-// One socket for each worker on one port of one family; empty on a host without the family.
+// `num` sockets on one port of one family; empty on a host without the family.
 //
 // The first is bound alone, so that it fails if anybody at all has the port (with SO_REUSEPORT on
 // both sides a bind would succeed, and the two would share the traffic). Then it opens the group,
@@ -115,12 +116,22 @@ Result<std::vector<UniqueFd>> open_family(IpFamily family, std::size_t num, std:
   return sockets;
 }
 
-Result<UdpSocketGroup> open_both(std::size_t num_workers, std::uint16_t port,
-                                 std::uint32_t fwmark) {
-  Result<std::vector<UniqueFd>> v4 = open_family(IpFamily::kV4, num_workers, port, fwmark);
+// Of one family; the socket behind the workers' is taken out of the list. False: the kernel cannot.
+bool steer(UniqueFd& handshakes, std::vector<UniqueFd>& sockets, IpFamily family) {
+  if (sockets.empty()) return true;
+  handshakes = std::move(sockets.back());
+  sockets.pop_back();
+  return steer_handshakes(handshakes.get(), family, sockets.size()).ok();
+}
+
+Result<UdpSocketGroup> open_both(std::size_t num_workers, std::uint16_t port, std::uint32_t fwmark,
+                                 Steering steering) {
+  const bool apart = steering == Steering::kHandshakesApart;
+  const std::size_t num = num_workers + (apart ? 1 : 0);
+  Result<std::vector<UniqueFd>> v4 = open_family(IpFamily::kV4, num, port, fwmark);
   if (!v4) return v4.error();
   if (!v4->empty()) port = port_of(v4->front().get());
-  Result<std::vector<UniqueFd>> v6 = open_family(IpFamily::kV6, num_workers, port, fwmark);
+  Result<std::vector<UniqueFd>> v6 = open_family(IpFamily::kV6, num, port, fwmark);
   if (!v6) return v6.error();
   if (!v6->empty()) port = port_of(v6->front().get());
   if (v4->empty() && v6->empty()) {
@@ -128,12 +139,32 @@ Result<UdpSocketGroup> open_both(std::size_t num_workers, std::uint16_t port,
   }
   UdpSocketGroup group;
   group.port = port;
+  if (apart) {
+    const bool v4_steered = steer(group.handshakes.v4, *v4, IpFamily::kV4);
+    const bool v6_steered = steer(group.handshakes.v6, *v6, IpFamily::kV6);
+    // Without its last member the group shares everything among the workers.
+    if (!v4_steered || !v6_steered) group.handshakes = UdpSocketPair{};
+  }
   group.workers.resize(num_workers);
   for (std::size_t i = 0; i < num_workers; ++i) {
     if (!v4->empty()) group.workers[i].v4 = std::move((*v4)[i]);
     if (!v6->empty()) group.workers[i].v6 = std::move((*v6)[i]);
   }
   return group;
+}
+
+Status change_marks(const UdpSocketPair& pair, std::uint32_t fwmark) {
+  for (const UniqueFd* const fd : {&pair.v4, &pair.v6}) {
+    if (!fd->valid()) continue;
+    std::uint32_t current = 0;
+    socklen_t len = sizeof current;
+    // Setting what is already set must not ask for a privilege.
+    if (getsockopt(fd->get(), SOL_SOCKET, SO_MARK, &current, &len) == 0 && current == fwmark) {
+      continue;
+    }
+    if (Status set = set_mark(fd->get(), fwmark); !set) return set;
+  }
+  return {};
 }
 
 Error port_in_use(std::uint16_t port) {
@@ -146,9 +177,9 @@ Error port_in_use(std::uint16_t port) {
 }  // namespace
 
 Result<UdpSocketGroup> open_udp_sockets(std::size_t num_workers, std::uint16_t port,
-                                        std::uint32_t fwmark) {
+                                        std::uint32_t fwmark, Steering steering) {
   for (int attempt = 1;; ++attempt) {
-    Result<UdpSocketGroup> group = open_both(num_workers, port, fwmark);
+    Result<UdpSocketGroup> group = open_both(num_workers, port, fwmark, steering);
     if (group.ok() || group.error().code != EADDRINUSE) return group;
     if (port != 0) return port_in_use(port);
     // The port that the kernel chose for IPv4 is taken in IPv6.
@@ -158,18 +189,9 @@ Result<UdpSocketGroup> open_udp_sockets(std::size_t num_workers, std::uint16_t p
 
 Status set_fwmark(const UdpSocketGroup& group, std::uint32_t fwmark) {
   for (const UdpSocketPair& pair : group.workers) {
-    for (const UniqueFd* const fd : {&pair.v4, &pair.v6}) {
-      if (!fd->valid()) continue;
-      std::uint32_t current = 0;
-      socklen_t len = sizeof current;
-      // Setting what is already set must not ask for a privilege.
-      if (getsockopt(fd->get(), SOL_SOCKET, SO_MARK, &current, &len) == 0 && current == fwmark) {
-        continue;
-      }
-      if (Status set = set_mark(fd->get(), fwmark); !set) return set;
-    }
+    if (Status set = change_marks(pair, fwmark); !set) return set;
   }
-  return {};
+  return change_marks(group.handshakes, fwmark);
 }
 
 }  // namespace hawser

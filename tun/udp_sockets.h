@@ -17,8 +17,19 @@ struct UdpSocketPair {
 
 struct UdpSocketGroup {
   std::vector<UdpSocketPair> workers;
+  // For all that is not transport data (tun/handshake_steering.h); neither is there when that was
+  // not asked for, or the kernel cannot do it: then it comes to the workers as well.
+  UdpSocketPair handshakes;
   std::uint16_t port = 0;
+
+  bool is_steered() const { return handshakes.v4.valid() || handshakes.v6.valid(); }
+  // What the handshake thread sends with.
+  const UdpSocketPair& for_handshakes() const {
+    return is_steered() ? handshakes : workers.front();
+  }
 };
+
+enum class Steering : std::uint8_t { kNone, kHandshakesApart };
 
 // Opens SO_REUSEPORT sockets for every worker, non-blocking, with GRO, PKTINFO, TOS/TCLASS and a
 // large buffer. Port 0: a random one, tried up to 100 times until both families have it. The first
@@ -26,7 +37,7 @@ struct UdpSocketGroup {
 // is noticed: EADDRINUSE, and the message names the holder where it can be known.
 // fwmark 0 asks for no privilege.
 Result<UdpSocketGroup> open_udp_sockets(std::size_t num_workers, std::uint16_t port,
-                                        std::uint32_t fwmark);
+                                        std::uint32_t fwmark, Steering steering = Steering::kNone);
 
 Status set_fwmark(const UdpSocketGroup& group, std::uint32_t fwmark);
 

@@ -101,6 +101,7 @@ class MemoryEngine : public Engine {
       if (write.len > 0) ++delivered;
     }
   }
+  void rest(Duration) override {}
   void wake() override {
     const std::lock_guard lock(mutex_);
     wake_ = true;
@@ -159,7 +160,8 @@ class Station {
       : random_(key),
         device(std::move(options), random_),
         handshake_engine_(network, at),
-        handshakes_(device, handshake_engine_, clock) {
+        handshake_path_(device, make_aead(AeadKind::kBoringSsl), TunFeatures{true, true}),
+        handshakes_(device, handshake_path_, handshake_engine_, clock) {
     device.set_handshake_waker([this] { handshake_engine_.wake(); });
     for (int i = 0; i < 2; ++i) {
       engines.push_back(std::make_unique<MemoryEngine>(network, at));
@@ -194,6 +196,7 @@ class Station {
 
  private:
   MemoryEngine handshake_engine_;
+  PacketPath handshake_path_;
   HandshakeLoop handshakes_;
   std::vector<std::unique_ptr<PacketPath>> paths_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -264,6 +264,27 @@ TEST_P(EngineTest, FullSocketIsWaitedForWithinBoundsThenReported) {
   });
 }
 
+TEST_P(EngineTest, ARestIsEndedByAWakeAloneAndWhatArrivedIsThereAfterIt) {
+  in_namespace([&] {
+    Node a(GetParam());
+    Node b(GetParam());
+    b.wait(Duration::zero());  // receives are armed
+    a.send(endpoint("127.0.0.1", b.group.port), pattern(7));
+    const auto begin = std::chrono::steady_clock::now();
+    b.engine->rest(20ms);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, 20ms) << "a datagram ends no rest";
+    ASSERT_TRUE(b.wait_for(1));
+    EXPECT_EQ(b.received[0].bytes, pattern(7));
+
+    b.engine->wake();
+    b.engine->rest(1h);
+    b.engine->wait(b.in, 1h);  // the wake is still to be seen
+    std::thread waker([&] { b.engine->wake(); });
+    b.engine->rest(1h);
+    waker.join();
+  });
+}
+
 TEST_P(EngineTest, WakeEndsAWaitAndIsNotForgottenBefore) {
   in_namespace([&] {
     Node a(GetParam());

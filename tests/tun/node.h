@@ -49,7 +49,8 @@ struct Recorder final : SendObserver {
 // Sockets, an engine over them, and its batches: one worker without a data plane.
 class Node {
  public:
-  explicit Node(EngineKind kind, int tun = -1, bool receive = true, std::size_t num_workers = 1) {
+  explicit Node(EngineKind kind, int tun = -1, bool receive = true, std::size_t num_workers = 1,
+                bool read_tun = true) {
     Result<UdpSocketGroup> opened = open_udp_sockets(num_workers, 0, 0);
     if (!opened) {
       ADD_FAILURE() << opened.error().message;
@@ -61,6 +62,7 @@ class Node {
     parts.udp_v6 = group.workers[0].v6.get();
     parts.tun = tun;
     parts.receive = receive;
+    parts.read_tun = read_tun;
     Result<std::unique_ptr<KernelEngine>> made = make_kernel_engine(kind, parts, nullptr);
     if (!made) {
       ADD_FAILURE() << made.error().message;

@@ -460,6 +460,25 @@ TEST_P(TunEngineTest, FlowsSpreadOverTheQueues) {
   });
 }
 
+TEST_P(TunEngineTest, AnEngineThatOnlyWritesToTunLeavesItsPacketsToOthers) {
+  in_namespace([&] {
+    const TunDevice device = up_tun(1);
+    Node reader(GetParam(), device.queue(0));
+    Node writer(GetParam(), device.queue(0), /*receive=*/true, 1, /*read_tun=*/false);
+    const int fd = udp_to("10.9.0.2", 7);
+    ASSERT_EQ(send(fd, "hello", 5, 0), 5);
+    for (int i = 0; i < 5; ++i) writer.wait(5ms);
+    EXPECT_TRUE(writer.packets.empty());
+    bool read = false;
+    for (int i = 0; i < 100 && !read; ++i) {
+      reader.wait(10ms);
+      read = of_protocol(reader, 4, IPPROTO_UDP).size() == 1;
+    }
+    EXPECT_TRUE(read);
+    close(fd);
+  });
+}
+
 TEST_P(TunEngineTest, QueueWithoutVnetHeaderCarriesPlainPackets) {
   in_namespace([&] {
     Result<TunDevice> device = TunDevice::adopt(UniqueFd(open_tun("wg0", IFF_TUN | IFF_NO_PI)));

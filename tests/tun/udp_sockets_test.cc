@@ -125,6 +125,108 @@ TEST(UdpSocketsTest, FlowsSpreadOverTheWorkers) {
   });
 }
 
+// Where datagrams of `num_flows` senders arrive, all of the same content: each worker's count, then
+// the handshake socket's.
+std::vector<std::size_t> arrivals(const UdpSocketGroup& group, int family,
+                                  const std::vector<std::uint8_t>& datagram,
+                                  std::size_t num_flows) {
+  sockaddr_in6 to{};
+  to.sin6_family = static_cast<sa_family_t>(family);
+  to.sin6_port = htons(group.port);
+  to.sin6_addr = in6addr_loopback;
+  if (family == AF_INET) {
+    reinterpret_cast<sockaddr_in*>(&to)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  }
+  const socklen_t to_len = family == AF_INET ? sizeof(sockaddr_in) : sizeof to;
+  std::vector<const UdpSocketPair*> members;
+  for (const UdpSocketPair& pair : group.workers) members.push_back(&pair);
+  members.push_back(&group.handshakes);
+  std::vector<std::size_t> totals(members.size());
+  for (std::size_t i = 0; i < num_flows; ++i) {
+    const int sender = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    std::size_t num_taken = 0;
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      sendto(sender, datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to), to_len);
+    }
+    for (std::size_t member = 0; member < members.size(); ++member) {
+      const int fd = (family == AF_INET ? members[member]->v4 : members[member]->v6).get();
+      char byte = 0;
+      std::size_t num = 0;
+      while (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0) ++num;
+      EXPECT_TRUE(num == 0 || num == 3) << "a flow stays together";
+      totals[member] += num;
+      num_taken += num;
+    }
+    EXPECT_EQ(num_taken, 3U);
+    close(sender);
+  }
+  return totals;
+}
+
+std::vector<std::uint8_t> datagram_of(std::uint8_t type, std::size_t len) {
+  std::vector<std::uint8_t> datagram(len);
+  if (len > 0) datagram[0] = type;
+  return datagram;
+}
+
+TEST(UdpSocketsTest, SteeredTransportDataSpreadsOverTheWorkersAlone) {
+  in_namespace([] {
+    for (const std::size_t num_workers : {1U, 4U}) {
+      const Result<UdpSocketGroup> group =
+          open_udp_sockets(num_workers, 0, 0, Steering::kHandshakesApart);
+      ASSERT_TRUE(group.ok()) << group.error().message;
+      ASSERT_TRUE(group->is_steered());
+      ASSERT_EQ(group->workers.size(), num_workers);
+      for (const int family : {AF_INET, AF_INET6}) {
+        for (const std::size_t len : {32U, 1452U, 20000U}) {
+          std::vector<std::size_t> got = arrivals(*group, family, datagram_of(4, len), 60);
+          EXPECT_EQ(got.back(), 0U);
+          got.pop_back();
+          for (const std::size_t num : got) EXPECT_GT(num, 0U);
+        }
+      }
+    }
+  });
+}
+
+TEST(UdpSocketsTest, SteeredAllElseGoesToTheHandshakeSocket) {
+  in_namespace([] {
+    const Result<UdpSocketGroup> group = open_udp_sockets(2, 0, 0, Steering::kHandshakesApart);
+    ASSERT_TRUE(group.ok()) << group.error().message;
+    std::vector<std::vector<std::uint8_t>> datagrams = {
+        datagram_of(1, 148), datagram_of(2, 92), datagram_of(3, 64), datagram_of(0, 0),
+        datagram_of(4, 1),   datagram_of(4, 3),  datagram_of(4, 31), datagram_of(5, 1452),
+        datagram_of(132, 60)};
+    datagrams.push_back(datagram_of(4, 100));
+    datagrams.back()[1] = 1;  // a reserved byte
+    datagrams.push_back(datagram_of(0, 100));
+    datagrams.back()[3] = 4;  // as it would be in the other byte order
+    for (const int family : {AF_INET, AF_INET6}) {
+      for (const std::vector<std::uint8_t>& datagram : datagrams) {
+        EXPECT_THAT(arrivals(*group, family, datagram, 10), testing::ElementsAre(0, 0, 30))
+            << int{datagram.empty() ? std::uint8_t{0} : datagram[0]} << ", " << datagram.size();
+      }
+    }
+  });
+}
+
+TEST(UdpSocketsTest, TheHandshakeSocketIsOneOfTheGroup) {
+  in_namespace([] {
+    const Result<UdpSocketGroup> group = open_udp_sockets(1, 0, 77, Steering::kHandshakesApart);
+    ASSERT_TRUE(group.ok()) << group.error().message;
+    EXPECT_EQ(&group->for_handshakes(), &group->handshakes);
+    for (const int fd : {group->handshakes.v4.get(), group->handshakes.v6.get()}) {
+      EXPECT_EQ(local_port(fd), group->port);
+      std::uint32_t mark = 0;
+      socklen_t len = sizeof mark;
+      ASSERT_TRUE(set_fwmark(*group, 78).ok());
+      getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &len);
+      EXPECT_EQ(mark, 78U);
+    }
+    EXPECT_FALSE(open_udp_sockets(1, group->port, 0, Steering::kHandshakesApart).ok());
+  });
+}
+
 TEST(UdpSocketsTest, ReceiveBufferIsLarge) {
   in_namespace([] {
     const Result<UdpSocketGroup> group = open_udp_sockets(1, 0, 0);
