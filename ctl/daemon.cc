@@ -193,9 +193,8 @@ Status Daemon::Impl::make_device() {
     if (!key) return key.error();
     initial.private_key = std::move(*key);
   }
-  Result<UdpSocketGroup> opened =
-      open_udp_sockets(num_workers, options.listen_port, options.fwmark,
-                       Steering::kHandshakesApart);
+  Result<UdpSocketGroup> opened = open_udp_sockets(num_workers, options.listen_port, options.fwmark,
+                                                   Steering::kHandshakesApart);
   if (!opened) return opened.error();
   sockets = std::make_shared<const UdpSocketGroup>(std::move(*opened));
   initial.listen_port = sockets->port;

@@ -82,7 +82,8 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::make(const Parts& parts, const L
     if (i > 0) aead = make_aead(aead_kind);
     if (Status made = pool->make_worker(parts, i, std::move(aead)); !made) return made.error();
   }
-  if (Status made = pool->make_handshake_loop(parts, make_aead(aead_kind)); !made) return made.error();
+  if (Status made = pool->make_handshake_loop(parts, make_aead(aead_kind)); !made)
+    return made.error();
   if (log) {
     if (!pool->engine_reason_.empty()) {
       log(LogLevel::kInfo, fmt::format("engine {}: {}", pool->engine_name_, pool->engine_reason_));

@@ -155,6 +155,15 @@ class Daemon:
     def num_fds(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def worker_wakes(self) -> int:
+        """How often the packet threads of hawserd have gone to sleep."""
+        total = 0
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (thread / "comm").read_text().startswith("worker-"):
+                status = (thread / "status").read_text()
+                total += int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+        return total
+
     def rss_kib(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])

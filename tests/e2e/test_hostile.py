@@ -77,6 +77,20 @@ def test_trains_with_an_alien_and_a_short_segment(topology, family):
     assert not daemons.is_hawser() or grown == sent * SEGMENTS_A_TRAIN
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_what_is_not_transport_data_wakes_no_worker(topology, family):
+    if not daemons.is_hawser():
+        pytest.skip("about threads of hawserd")
+    relay, stranger = topology
+    address = relay.hub.outer4 if family == 4 else relay.hub.outer6
+    dropped, wakes = counted(relay.hub), relay.hub.daemon.worker_wakes()
+    process = stranger.agent("stranger", address, relay.hub.port, "initiations", 4000)
+    assert process.wait(30) == 0, process.output()
+    hosts.wait_until(lambda: counted(relay.hub) == dropped + 4000, 5, "4000 drops")
+    # Keepalives of the leaves may be among them.
+    assert relay.hub.daemon.worker_wakes() - wakes < 20
+
+
 def test_a_descriptor_leak_would_show(topology):
     relay, _ = topology
     before = relay.hub.daemon.num_fds()

@@ -194,9 +194,9 @@ TEST(UdpSocketsTest, SteeredAllElseGoesToTheHandshakeSocket) {
     const Result<UdpSocketGroup> group = open_udp_sockets(2, 0, 0, Steering::kHandshakesApart);
     ASSERT_TRUE(group.ok()) << group.error().message;
     std::vector<std::vector<std::uint8_t>> datagrams = {
-        datagram_of(1, 148), datagram_of(2, 92), datagram_of(3, 64), datagram_of(0, 0),
-        datagram_of(4, 1),   datagram_of(4, 3),  datagram_of(4, 31), datagram_of(5, 1452),
-        datagram_of(132, 60)};
+        datagram_of(1, 148), datagram_of(2, 92),   datagram_of(3, 64),
+        datagram_of(0, 0),   datagram_of(4, 1),    datagram_of(4, 3),
+        datagram_of(4, 31),  datagram_of(5, 1452), datagram_of(132, 60)};
     datagrams.push_back(datagram_of(4, 100));
     datagrams.back()[1] = 1;  // a reserved byte
     datagrams.push_back(datagram_of(0, 100));

@@ -1,6 +1,7 @@
 """Somebody who sends what a WireGuard port must survive.
 
 stranger.py ADDRESS PORT malformed            every type and every length 0-200, random contents
+stranger.py ADDRESS PORT initiations COUNT    initiations by shape and length, the rest random
 stranger.py ADDRESS PORT huge COUNT           random datagrams of 65,507 bytes
 stranger.py ADDRESS PORT replay FILE          what the proxy recorded, each datagram three times
 stranger.py ADDRESS PORT trains COUNT         GSO trains with a short or an alien segment inside
@@ -26,6 +27,11 @@ def malformed(random_source: random.Random):
         for length in range(201):
             body = struct.pack("<I", kind) + random_source.randbytes(200)
             yield body[:length]
+
+
+def initiations(random_source: random.Random, count: int):
+    for _ in range(count):
+        yield struct.pack("<I", 1) + random_source.randbytes(144)
 
 
 def huge(random_source: random.Random, count: int):
@@ -57,6 +63,8 @@ def main() -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     if mode == "malformed":
         datagrams = malformed(random_source)
+    elif mode == "initiations":
+        datagrams = initiations(random_source, int(sys.argv[4]))
     elif mode == "huge":
         datagrams = huge(random_source, int(sys.argv[4]))
     elif mode == "replay":
