@@ -51,6 +51,11 @@ std::vector<PublicKey> keys_of(const HostPlan& plan, const std::vector<std::uint
   return keys;
 }
 
+bool owns(const PlanPeer& peer, const Prefix& prefix) {
+  return std::find(peer.allowed_ips.begin(), peer.allowed_ips.end(), prefix) !=
+         peer.allowed_ips.end();
+}
+
 }  // namespace
 
 Overlay plan_overlay(const HostPlan& plan) {
@@ -61,11 +66,15 @@ Overlay plan_overlay(const HostPlan& plan) {
     }
   }
   for (const AcceptRule& rule : plan.accept_rules) {
-    if (rule.peers.size() > 1) overlay.accepts.push_back({rule.source, keys_of(plan, rule.peers)});
+    if (rule.peers.size() > 1 || !owns(plan.peers[rule.peers.front()], rule.source)) {
+      overlay.accepts.push_back({rule.source, keys_of(plan, rule.peers)});
+    }
   }
   for (const PlanPeer& peer : plan.peers) {
     if (peer.role == HostRole::kController) {
       overlay.controllers.push_back({peer.public_key, peer.own_address, peer.address});
+    } else if (peer.shares_site) {
+      overlay.gateways.push_back({peer.public_key, peer.own_address, peer.address});
     }
     if (plan.role == HostRole::kController) {
       overlay.goodbyes.push_back({peer.public_key, peer.own_address, peer.address});

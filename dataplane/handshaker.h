@@ -64,8 +64,8 @@ class Handshaker : public SendObserver {
   void keepalive(Peer& peer, const Now& now, OutBatch& out);
 
   void watch(const Now& now, OutBatch& out);
-  void send_echo(Peer& peer, const OverlayController& controller, std::uint16_t sequence,
-                 const Now& now, OutBatch& out);
+  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence, const Now& now,
+                 OutBatch& out);
   void send_goodbyes(const Now& now, OutBatch& out);
 
   Keypair* make_keypair(Peer& peer, const Now& now);
@@ -81,7 +81,7 @@ class Handshaker : public SendObserver {
                     OutBatch& out);
   // ": server2 carries fd…::/56 now", of the routes that `controller` lost just now, or has again;
   // empty: there are none.
-  std::string handover_text(const Peer& controller, Instant now) const;
+  std::string handover_text(const Peer& watched, Instant now) const;
   void say(LogLevel level, const Peer& peer, std::string_view text) const;
 
   DeviceState& state_;

@@ -1,4 +1,4 @@
-// The handshake thread's watch over the controllers of an overlay.
+// The handshake thread's watch over the controllers and gateways of an overlay.
 #include <cstring>
 #include <map>
 #include <string>
@@ -23,19 +23,20 @@ constexpr std::size_t kItemRoom = kMaxIcmpRequestLen + kPaddingMultiple + kTrans
 }  // namespace
 
 void Handshaker::watch_controllers(const Now& now) {
-  liveness_.watch(state_.overlay_config.controllers, state_.peers, now.boot);
+  liveness_.watch(state_.overlay_config, state_.peers, now.boot);
 }
 
 void Handshaker::watch(const Now& now, OutBatch& out) {
   if (goodbye_at_) send_goodbyes(now, out);
   liveness_.run(now.boot, [&](const Liveness::Verdict& verdict) {
     Peer& peer = *verdict.peer;
+    const std::string what = peer.is_controller.load() ? "this controller " : "this gateway ";
     if (verdict.died) {
       say(LogLevel::kWarning, peer,
-          "this controller does not answer any more" + handover_text(peer, now.boot));
+          what + "does not answer any more" + handover_text(peer, now.boot));
     }
     if (verdict.revived) {
-      say(LogLevel::kInfo, peer, "this controller answers again" + handover_text(peer, now.boot));
+      say(LogLevel::kInfo, peer, what + "answers again" + handover_text(peer, now.boot));
     }
     if (verdict.send_echo != nullptr) {
       send_echo(peer, *verdict.send_echo, verdict.sequence, now, out);
@@ -43,9 +44,9 @@ void Handshaker::watch(const Now& now, OutBatch& out) {
   });
 }
 
-// Who carries a route now is told only where `controller` has a part in it: those before it in the
+// Who carries a route now is told only where `watched` has a part in it: those before it in the
 // route's order are not live, so it was or is the one.
-std::string Handshaker::handover_text(const Peer& controller, Instant now) const {
+std::string Handshaker::handover_text(const Peer& watched, Instant now) const {
   std::map<std::string, std::vector<Prefix>> carried;  // by the name of who carries it now
   for (const OverlayRoute& route : state_.overlay_config.routes) {
     bool is_concerned = false;
@@ -53,7 +54,7 @@ std::string Handshaker::handover_text(const Peer& controller, Instant now) const
     for (const PublicKey& key : route.via) {
       const auto found = state_.peers.find(key);
       if (found == state_.peers.end()) continue;
-      is_concerned = is_concerned || found->second == &controller;
+      is_concerned = is_concerned || found->second == &watched;
       if (is_live(*found->second, now)) carrier = found->second;
       if (carrier != nullptr) break;
     }
@@ -69,11 +70,11 @@ std::string Handshaker::handover_text(const Peer& controller, Instant now) const
   return text.empty() ? text : text + " now";
 }
 
-void Handshaker::send_echo(Peer& peer, const OverlayController& controller, std::uint16_t sequence,
+void Handshaker::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
                            const Now& now, OutBatch& out) {
   const Keypair* const keypair = peer.sessions.current();
   const bool has_session = keypair != nullptr && !keypair->expired(now.boot);
-  // A controller that does not answer may have forgotten our session.
+  // Who does not answer may have forgotten our session.
   if ((!has_session || !peer.reachable.load()) && !peer.handshake_pending.load()) {
     initiate(peer, /*is_retry=*/false, now, out);
     reschedule(peer);
@@ -81,9 +82,9 @@ void Handshaker::send_echo(Peer& peer, const OverlayController& controller, std:
   if (!has_session) return;  // an echo that waits for a session would say nothing
   std::uint8_t* const datagram = out.has_room(1) ? out.allocate(kItemRoom) : nullptr;
   if (datagram == nullptr) return;
-  const std::size_t len = write_echo_request(
-      {datagram + sizeof(TransportHeader), kMaxIcmpRequestLen}, controller.own_address,
-      controller.controller_address, echo_identifier_, sequence);
+  const std::size_t len =
+      write_echo_request({datagram + sizeof(TransportHeader), kMaxIcmpRequestLen}, echo.own_address,
+                         echo.peer_address, echo_identifier_, sequence);
   const SealItem item = own_item(datagram, len, state_.mtu.load());
   sealer_.dispatch(peer, {&item, 1}, now, out);
   reschedule(peer);

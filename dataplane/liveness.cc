@@ -4,35 +4,43 @@
 
 namespace hawser {
 
-void Liveness::watch(const std::vector<OverlayController>& controllers,
-                     const OverlayTables::PeersByKey& peers, Instant now) {
+// What is watched already goes on where it is.
+Liveness::Watch Liveness::watch_of(Peer& peer, Instant now) const {
+  Watch watch;
+  const auto old = at_.find(&peer);
+  if (old != at_.end()) return watches_[old->second];
+  watch.peer = &peer;
+  watch.next_echo = now;
+  return watch;
+}
+
+void Liveness::watch(const Overlay& overlay, const OverlayTables::PeersByKey& peers, Instant now) {
   std::vector<Watch> fresh;
-  for (const OverlayController& controller : controllers) {
-    const auto found = peers.find(controller.key);
-    if (found == peers.end()) continue;
-    Peer* const peer = found->second;
-    const auto old = std::find_if(watches_.begin(), watches_.end(),
-                                  [&](const Watch& watch) { return watch.peer == peer; });
-    Watch watch;
-    if (old != watches_.end())
-      watch = *old;
-    else
-      watch.next_echo = now;
-    watch.controller = controller;
-    watch.peer = peer;
-    fresh.push_back(watch);
+  std::unordered_map<const Peer*, std::size_t> at;
+  for (const auto* const list : {&overlay.controllers, &overlay.gateways}) {
+    for (const OverlayWatch& echo : *list) {
+      const auto found = peers.find(echo.key);
+      if (found == peers.end() || !at.try_emplace(found->second, fresh.size()).second) continue;
+      Watch watch = watch_of(*found->second, now);
+      watch.echo = echo;
+      watch.is_controller = list == &overlay.controllers;
+      fresh.push_back(watch);
+    }
   }
-  for (const Watch& watch : fresh) watch.peer->is_controller = true;
+  for (const Watch& watch : fresh) {
+    watch.peer->is_watched = true;
+    watch.peer->is_controller = watch.is_controller;
+  }
   // What is no longer watched is an ordinary peer again. The others are left alone: looking at each
   // of 10,000 peers would be the better part of a change.
   for (const Watch& old : watches_) {
-    const bool watched = std::any_of(fresh.begin(), fresh.end(),
-                                     [&](const Watch& watch) { return watch.peer == old.peer; });
-    if (watched) continue;
+    if (at.contains(old.peer)) continue;
     old.peer->reachable = true;
+    old.peer->is_watched = false;
     old.peer->is_controller = false;
   }
   watches_ = std::move(fresh);
+  at_ = std::move(at);
 }
 
 bool Liveness::heard_since(const Watch& watch, Instant since) {
@@ -74,7 +82,7 @@ Liveness::Verdict Liveness::step(Watch& watch, Instant now) {
     if (watch.num_lost > 0 && watch.previous && heard_since(watch, *watch.previous)) {
       answered(watch, now, verdict);
     }
-    verdict.send_echo = &watch.controller;
+    verdict.send_echo = &watch.echo;
     verdict.sequence = watch.sequence++;
     watch.sent = now;
     watch.previous = now;
@@ -94,11 +102,11 @@ std::optional<Instant> Liveness::next() const {
 }
 
 bool Liveness::goodbye(Peer& peer, Instant now) {
-  const auto found = std::find_if(watches_.begin(), watches_.end(),
-                                  [&](const Watch& watch) { return watch.peer == &peer; });
-  if (found == watches_.end()) return false;
-  found->distrusted_until = now + kGoodbyeHold;
-  found->num_answered = 0;
+  const auto found = at_.find(&peer);
+  if (found == at_.end()) return false;
+  Watch& watch = watches_[found->second];
+  watch.distrusted_until = now + kGoodbyeHold;
+  watch.num_answered = 0;
   return peer.reachable.exchange(false);
 }
 

@@ -1,8 +1,9 @@
 #pragma once
-// Watching controllers (failover): an ICMP echo inside the tunnel to each controller's own address
-// each second. Any authenticated data that comes from it counts as an answer, so stock hosts can be
-// watched as well.
+// Watching controllers, and gateways that share a network (failover): an ICMP echo inside the
+// tunnel to each one's own address each second. Any authenticated data that comes from it counts as
+// an answer, so stock hosts can be watched as well.
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
@@ -16,7 +17,7 @@ inline constexpr Duration kEchoInterval = std::chrono::seconds(1);
 // An echo that has no answer by then is lost; one that comes later, but before the next is sent,
 // still clears the count.
 inline constexpr Duration kEchoTimeout = std::chrono::milliseconds(400);
-// After a lost one the next is sent so soon: a controller that fell silent is dead 1.8 to 2.8 s
+// After a lost one the next is sent so soon: a host that fell silent is dead 1.8 to 2.8 s
 // later. Both ends of a flow have to notice, and the later one makes the gap.
 inline constexpr Duration kEchoIntervalInDoubt = std::chrono::milliseconds(700);
 static_assert(kEchoTimeout < kEchoIntervalInDoubt && kEchoIntervalInDoubt < kEchoInterval);
@@ -26,13 +27,13 @@ inline constexpr unsigned kAnswersUntilAlive = 2;
 // again before that is over.
 inline constexpr Duration kGoodbyeHold = std::chrono::seconds(5);
 
-// Liveness decides for each watched controller whether it is reachable, and writes
+// Liveness decides for each watched peer whether it is reachable, and writes
 // Peer::reachable. Under the device's lock.
 class Liveness {
  public:
   struct Verdict {
     Peer* peer = nullptr;
-    const OverlayController* send_echo = nullptr;  // an echo request is due
+    const OverlayWatch* send_echo = nullptr;  // an echo request is due
     std::uint16_t sequence = 0;
     bool died = false;
     bool revived = false;
@@ -40,10 +41,9 @@ class Liveness {
 
   // Peers that stay watched keep their state. Peers that were removed since the last call are not
   // freed yet.
-  void watch(const std::vector<OverlayController>& controllers,
-             const OverlayTables::PeersByKey& peers, Instant now);
+  void watch(const Overlay& overlay, const OverlayTables::PeersByKey& peers, Instant now);
 
-  // Calls visit(Verdict) for each controller that something is due for.
+  // Calls visit(Verdict) for each watched peer that something is due for.
   template <class Visit>
   void run(Instant now, Visit visit) {
     for (Watch& watch : watches_) {
@@ -58,8 +58,9 @@ class Liveness {
 
  private:
   struct Watch {
-    OverlayController controller;
+    OverlayWatch echo;
     Peer* peer = nullptr;
+    bool is_controller = false;
     Instant next_echo;
     std::optional<Instant> sent;      // the last echo, until it is judged
     std::optional<Instant> previous;  // when the last echo was sent, judged or not
@@ -69,12 +70,14 @@ class Liveness {
     std::uint16_t sequence = 0;
   };
 
+  Watch watch_of(Peer& peer, Instant now) const;
   static Verdict step(Watch& watch, Instant now);
   static void lost(Watch& watch, Verdict& verdict);
   static void answered(Watch& watch, Instant now, Verdict& verdict);
   static bool heard_since(const Watch& watch, Instant since);
 
   std::vector<Watch> watches_;
+  std::unordered_map<const Peer*, std::size_t> at_;  // where in watches_ a peer is
 };
 
 }  // namespace hawser

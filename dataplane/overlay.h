@@ -11,8 +11,9 @@
 
 namespace hawser {
 
-// At most so many peers stand behind one prefix: a network has few controllers.
-inline constexpr std::size_t kMaxOverlayPeers = 32;
+// At most so many peers stand behind one prefix: 32 controllers (mesh/network.h), and 16 gateways
+// of one site (mesh/sites.h).
+inline constexpr std::size_t kMaxOverlayPeers = 48;
 
 struct OverlayRoute {
   Prefix destination;
@@ -26,13 +27,12 @@ struct OverlayAccept {
   friend bool operator==(const OverlayAccept&, const OverlayAccept&) = default;
 };
 
-// A controller as this host sees it: it is watched with echo requests from our address to its own,
-// and what it hands over is never handed to another controller (split horizon).
-struct OverlayController {
+// A peer that is watched with echo requests inside the tunnel, between these two addresses.
+struct OverlayWatch {
   PublicKey key;
-  IpAddress own_address;         // ours, in that controller's subnet
-  IpAddress controller_address;  // the controller's
-  friend bool operator==(const OverlayController&, const OverlayController&) = default;
+  IpAddress own_address;  // with a controller, ours in its subnet
+  IpAddress peer_address;
+  friend bool operator==(const OverlayWatch&, const OverlayWatch&) = default;
 };
 
 // Whom this host, a controller, tells before it stops, and between which addresses (IPv6).
@@ -46,7 +46,9 @@ struct OverlayGoodbye {
 struct Overlay {
   std::vector<OverlayRoute> routes;
   std::vector<OverlayAccept> accepts;
-  std::vector<OverlayController> controllers;
+  // What a controller hands over is never handed to another one (split horizon).
+  std::vector<OverlayWatch> controllers;
+  std::vector<OverlayWatch> gateways;  // of networks that stand behind several; no controllers
   std::vector<OverlayGoodbye> goodbyes;
   bool empty() const { return *this == Overlay{}; }
   friend bool operator==(const Overlay&, const Overlay&) = default;

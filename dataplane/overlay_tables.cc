@@ -26,7 +26,7 @@ std::vector<Peer*> resolve(const std::vector<PublicKey>& keys,
 bool is_live(const Peer& peer, Instant now) {
   const Keypair* const keypair = peer.sessions.current();
   if (keypair == nullptr || keypair->expired(now)) return false;
-  if (peer.is_controller.load(std::memory_order_relaxed)) {
+  if (peer.is_watched.load(std::memory_order_relaxed)) {
     return peer.reachable.load(std::memory_order_relaxed);
   }
   const auto unanswered = peer.stamps.unanswered_data_since.get();

@@ -60,9 +60,9 @@ class OverlayTables {
   std::atomic<bool> in_use_{false};
 };
 
-// Can `peer` be reached, as far as we know? It has a session, and a controller is alive by the
-// watch over it; any other peer did not leave data unanswered for longer than a passive keepalive
-// takes.
+// Can `peer` be reached, as far as we know? It has a session, and one that is watched is alive by
+// the watch over it; any other peer did not leave data unanswered for longer than a passive
+// keepalive takes.
 bool is_live(const Peer& peer, Instant now);
 
 }  // namespace hawser

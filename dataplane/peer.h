@@ -142,8 +142,11 @@ class Peer {
   // A handshake is under way: no need to ask for another.
   std::atomic<bool> handshake_pending{false};
 
-  // A controller of the overlay, and whether the watch finds it reachable (dataplane/liveness.h).
+  // A controller of the overlay.
   std::atomic<bool> is_controller{false};
+  // A controller, or a gateway among several, and whether the watch over it finds it reachable
+  // (dataplane/liveness.h).
+  std::atomic<bool> is_watched{false};
   std::atomic<bool> reachable{true};
 
   // When the handshake thread will look at this peer's timers by itself (nanoseconds of Instant).

@@ -13,6 +13,8 @@ namespace hawser {
 namespace {
 
 using mesh_internal::PlanBuilder;
+using mesh_internal::Site;
+using mesh_internal::sites_of;
 
 constexpr std::size_t kControllerIdOffset = 5;  // bits 72 … 87 of an IPv6 address
 constexpr std::size_t kPeerSuffixOffset = 8;
@@ -40,6 +42,11 @@ std::size_t hub_index(const std::vector<Hub>& hubs, const NetworkHost* host) {
   return static_cast<std::size_t>(found - hubs.begin());
 }
 
+// The controller that stands for a host: itself, or a peer's designated one.
+const NetworkHost* hub_of(const Network& network, const NetworkHost& host) {
+  return host.role == HostRole::kController ? &host : network.designated_controller(host);
+}
+
 // Fallbacks for what belongs to hub `first`: the next ones by name, and round. So when a
 // controller dies, its load goes to one neighbour, and not all dead ones' to the same.
 std::vector<std::uint32_t> hubs_from(const std::vector<Hub>& hubs, std::size_t first,
@@ -63,24 +70,22 @@ void plan_as_peer(PlanBuilder& builder, const Network& network, const NetworkHos
   for (std::size_t i = 0; i < hubs.size(); ++i) {
     const std::vector<std::uint32_t> through = hubs_from(hubs, i, builder, self);
     builder.add_prefix(hubs[i].subnet, through, through);
-    builder.add_extra_prefixes(*hubs[i].host, through, through);
   }
   if (network.ipv4) {
     // One prefix for everybody: no controller's part can be told from another's.
-    const std::size_t designated = hub_index(hubs, network.designated_controller(self));
+    const std::size_t designated = hub_index(hubs, hub_of(network, self));
     const std::vector<std::uint32_t> through = hubs_from(hubs, designated, builder, self);
     builder.add_prefix(*network.ipv4, through, through);
   }
-  for (const NetworkHost* const peer : network.hosts_of(HostRole::kPeer)) {
-    if (peer == &self || peer->allowed_ips.empty()) continue;
-    const std::size_t designated = hub_index(hubs, network.designated_controller(*peer));
-    const std::vector<std::uint32_t> through = hubs_from(hubs, designated, builder, self);
-    builder.add_extra_prefixes(*peer, through, through);
+  for (const Site& site : sites_of(network)) {
+    const std::size_t hub = hub_index(hubs, hub_of(network, *site.hosts.front()));
+    builder.add_site(site, hubs_from(hubs, hub, builder, self));
   }
 }
 
 // A controller reaches peers itself, and through the others those that it has no session with. It
 // reaches other controllers itself only: a third one may not hand on what came from a controller.
+// The same goes for the gateways in front of a site, one after another.
 void plan_as_controller(PlanBuilder& builder, const Network& network, const NetworkHost& self,
                         const std::vector<Hub>& hubs) {
   const std::vector<const NetworkHost*> peers = network.hosts_of(HostRole::kPeer);
@@ -100,7 +105,6 @@ void plan_as_controller(PlanBuilder& builder, const Network& network, const Netw
     if (network.ipv4) {
       builder.add_prefix(host_prefix(*ipv4_address(network, *hub.host)), itself, itself);
     }
-    builder.add_extra_prefixes(*hub.host, itself, itself);
   }
   // Behind the peer itself, in order: the others from the subnet's own controller on.
   std::vector<std::vector<std::uint32_t>> fallbacks;
@@ -117,12 +121,26 @@ void plan_as_controller(PlanBuilder& builder, const Network& network, const Netw
       const std::vector<std::uint32_t> through = behind_peer(i);
       builder.add_prefix(peer_prefix(hubs[i].subnet, peer_suffix(*peer)), through, through);
     }
-    const std::vector<std::uint32_t> through =
-        behind_peer(hub_index(hubs, network.designated_controller(*peer)));
     if (network.ipv4) {
+      const std::vector<std::uint32_t> through =
+          behind_peer(hub_index(hubs, hub_of(network, *peer)));
       builder.add_prefix(host_prefix(*ipv4_address(network, *peer)), through, through);
     }
-    builder.add_extra_prefixes(*peer, through, through);
+  }
+  for (const Site& site : sites_of(network)) {
+    std::vector<std::uint32_t> through;
+    const NetworkHost* first_peer = nullptr;
+    for (const NetworkHost* const host : site.hosts) {
+      if (host == &self) continue;
+      through.push_back(builder.index_of(*host));
+      if (first_peer == nullptr && host->role == HostRole::kPeer) first_peer = host;
+    }
+    if (first_peer != nullptr) {
+      for (const std::uint32_t hub : fallbacks[hub_index(hubs, hub_of(network, *first_peer))]) {
+        if (std::find(through.begin(), through.end(), hub) == through.end()) through.push_back(hub);
+      }
+    }
+    builder.add_site(site, through);
   }
 }
 

@@ -1,8 +1,12 @@
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "mesh/check_parts.h"
 #include "mesh/claims.h"
+#include "mesh/nearest_name.h"
+#include "mesh/sites.h"
 
 namespace hawser::mesh_internal {
 namespace {
@@ -13,6 +17,7 @@ struct Extra {
   const NetworkHost* host;
   unsigned line;
 };
+using Sites = std::map<Prefix, Site>;
 using ExtraClaims = std::map<Prefix, Extra>;
 using Endpoints = std::multimap<IpAddress, const NetworkHost*>;  // those given by address
 
@@ -102,18 +107,27 @@ void check_against_endpoints(CheckReport& report, const Endpoints& endpoints,
   }
 }
 
-// Exactly equal: whichever peer is configured last has it, silently. Nested: the longer wins.
-void check_against_extras(CheckReport& report, ExtraClaims& extras, const NetworkHost& host,
-                          const LinedPrefix& extra) {
+// "a before b"
+std::string order_text(const Sites& sites, const Prefix& prefix) {
+  std::string text;
+  for (const NetworkHost* const host : sites.at(prefix).hosts) {
+    text += (text.empty() ? "" : " before ") + host->name;
+  }
+  return text;
+}
+
+// Exactly equal: one network behind several. Nested: the longer wins.
+void check_against_extras(CheckReport& report, ExtraClaims& extras, const Sites& sites,
+                          const NetworkHost& host, const LinedPrefix& extra) {
   const auto cover = closest_cover(extras, extra.prefix);
   if (cover != extras.end() && cover->second.host != &host) {
     const auto& [prefix, other] = *cover;
     const std::string whose = other.host->name + " (line " + std::to_string(other.line) + ")";
     if (prefix == extra.prefix) {
-      report_at(report, Severity::kError, host, extra,
-                "is an allowed IP of " + whose +
-                    " too; it can be at one host only and would move silently",
-                "leave it at one of the two");
+      report_at(report, Severity::kWarning, host, extra,
+                "is an allowed IP of " + whose + " too: the first that is alive carries it, " +
+                    order_text(sites, prefix) + "; stock WireGuard hosts know the first only",
+                "say another order with site_order in [network], or leave it at one of them");
     } else {
       report_at(report, Severity::kWarning, host, extra,
                 "lies inside " + prefix.to_string() + " of " + whose + " and takes precedence",
@@ -121,6 +135,33 @@ void check_against_extras(CheckReport& report, ExtraClaims& extras, const Networ
     }
   }
   extras.try_emplace(extra.prefix, Extra{&host, extra.line});
+}
+
+void check_site_sizes(CheckReport& report, const Sites& sites) {
+  for (const auto& [prefix, site] : sites) {
+    if (site.hosts.size() <= kMaxSiteHosts) continue;
+    const NetworkHost& host = *site.hosts.back();
+    report.error(host, "allowed_ips",
+                 prefix.to_string() + " is at " + std::to_string(site.hosts.size()) +
+                     " hosts, the limit is " + std::to_string(kMaxSiteHosts),
+                 "leave it at those that are meant to carry it");
+  }
+}
+
+void check_site_order(CheckReport& report, const Network& network) {
+  std::set<std::string_view> seen;
+  const auto complain = [&](std::string message, std::string remedy) {
+    report.add({Severity::kError, network.line_of("site_order"), "network.site_order",
+                std::move(message), std::move(remedy)});
+  };
+  for (const std::string& name : network.site_order) {
+    if (!seen.insert(name).second) {
+      complain("names " + name + " twice", "leave it in one place");
+    } else if (network.find(name) == nullptr) {
+      complain("\"" + name + "\" is not a host of this network",
+               suggest_name(name, network.host_names()));
+    }
+  }
 }
 
 }  // namespace
@@ -140,14 +181,18 @@ void check_claims(CheckReport& report, const Network& network) {
     const auto address = host.endpoint ? host.endpoint->address() : std::nullopt;
     if (address) endpoints.insert({*address, &host});
   }
+  Sites sites;
+  for (Site& site : sites_of(network)) sites.try_emplace(site.prefix, std::move(site));
+  check_site_sizes(report, sites);
   ExtraClaims extras;
   for (const auto& [order, entry] : ordered) {
     const auto& [host, extra] = entry;
     check_against_plan(report, network, claims, *host, *extra);
     check_against_default(report, *host, *extra);
     check_against_endpoints(report, endpoints, *host, *extra);
-    check_against_extras(report, extras, *host, *extra);
+    check_against_extras(report, extras, sites, *host, *extra);
   }
+  check_site_order(report, network);
 }
 
 }  // namespace hawser::mesh_internal

@@ -16,7 +16,13 @@ void plan_members(HostPlan& plan, const Network& network, const NetworkHost& sel
     builder.add_peer(member, address, addresses.at(&self));
     const std::vector<std::uint32_t> itself = {builder.index_of(member)};
     builder.add_prefix(Prefix(address, address.bits()), itself, itself);
-    builder.add_extra_prefixes(member, itself, itself);
+  }
+  for (const Site& site : sites_of(network)) {
+    std::vector<std::uint32_t> gateways;
+    for (const NetworkHost* const host : site.hosts) {
+      if (host != &self) gateways.push_back(builder.index_of(*host));
+    }
+    builder.add_site(site, gateways);
   }
   builder.finish();
 }

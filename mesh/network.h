@@ -70,8 +70,9 @@ struct Network {
   std::string domain;     // of host names; the network's name unless the file says otherwise
   std::string interface;  // the same
   AddressPlan plan = AddressPlan::kControllersAndPeers;
-  std::optional<Prefix> cidr;  // full-mesh, node-id
-  std::optional<Prefix> ipv4;  // controllers-and-peers: beside the IPv6 addresses
+  std::optional<Prefix> cidr;           // full-mesh, node-id
+  std::optional<Prefix> ipv4;           // controllers-and-peers: beside the IPv6 addresses
+  std::vector<std::string> site_order;  // names of hosts; mesh/sites.h
   std::uint32_t mtu = kDefaultNetworkMtu;
   std::uint16_t port = kDefaultNetworkPort;
 

@@ -191,6 +191,9 @@ void read_network_section(Network& network, const DocumentNode& table,
   read_network_names(network, reader);
   read_cidr(network, reader);
   read_ipv4(network, reader);
+  for (LinedString& host : reader.strings("site_order")) {
+    network.site_order.push_back(std::move(host.text));
+  }
   read_network_numbers(network, reader);
   reader.finish();
 }

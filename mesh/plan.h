@@ -46,6 +46,9 @@ struct PlanPeer {
   IpAddress address;      // the peer's
   IpAddress own_address;  // this host's
   std::vector<std::string> tags;
+  // It shares a prefix with others, so this host, which sends to it directly, has to know whether
+  // it is alive.
+  bool shares_site = false;
 
   friend bool operator==(const PlanPeer&, const PlanPeer&) = default;
 };
@@ -84,9 +87,11 @@ struct HostPlan {
   std::vector<Prefix> routes;
   std::vector<PlanHostName> hosts;  // all of the network's, this one too
 
-  // Longest prefix first decides, as in cryptokey routing. Both have exactly the prefixes that
-  // stand in the peers' allowed IPs, in address order, and in both a prefix's owner by the stock
-  // rule is among the peers (in `failover_routes`: the first).
+  // Longest prefix first decides, as in cryptokey routing. Both have the prefixes that stand in the
+  // peers' allowed IPs, in address order, and in both a prefix's owner by the stock rule is among
+  // the peers (in `failover_routes`: the first). Beyond those, `accept_rules` has what this host
+  // stands in front of together with others: it routes none of it into the tunnel, but what is sent
+  // from there may come through the others.
   //
   // Split horizon is for the data plane to keep: a packet that came from a controller is never
   // handed to another controller.

@@ -44,10 +44,21 @@ void PlanBuilder::add_prefix(const Prefix& prefix, std::vector<std::uint32_t> ro
   if (added) plan_.peers[owner].allowed_ips.push_back(prefix);
 }
 
-void PlanBuilder::add_extra_prefixes(const NetworkHost& owner,
-                                     const std::vector<std::uint32_t>& route,
-                                     const std::vector<std::uint32_t>& accept) {
-  for (const LinedPrefix& extra : owner.allowed_ips) add_prefix(extra.prefix, route, accept);
+void PlanBuilder::add_site(const Site& site, const std::vector<std::uint32_t>& route) {
+  if (route.empty()) return;  // nobody but ourselves
+  if (!site.has(self_)) {
+    add_prefix(site.prefix, route, route);
+    if (!site.is_shared()) return;
+    for (const NetworkHost* const host : site.hosts) {
+      const auto peer = indices_.find(host);
+      if (peer != indices_.end()) plan_.peers[peer->second].shares_site = true;
+    }
+    return;
+  }
+  if (!site.is_shared()) return;
+  std::vector<std::uint32_t> accept = route;
+  std::sort(accept.begin(), accept.end());
+  prefixes_.try_emplace(site.prefix, std::vector<std::uint32_t>(), std::move(accept));
 }
 
 void PlanBuilder::finish() {
@@ -58,8 +69,9 @@ void PlanBuilder::finish() {
   }
   std::set<Prefix> routes(connected.begin(), connected.end());
   for (auto& [prefix, through] : prefixes_) {
-    plan_.failover_routes.push_back({prefix, std::move(through.first)});
     plan_.accept_rules.push_back({prefix, std::move(through.second)});
+    if (through.first.empty()) continue;
+    plan_.failover_routes.push_back({prefix, std::move(through.first)});
     const bool is_connected = std::any_of(
         connected.begin(), connected.end(),
         [&](const Prefix& own) { return own.contains(plan_.failover_routes.back().destination); });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mesh/plan.h"
+#include "mesh/sites.h"
 
 namespace hawser::mesh_internal {
 
@@ -23,9 +24,9 @@ class PlanBuilder {
   // The first of `route` is its owner by the stock rule. A prefix that the plan has already stays.
   void add_prefix(const Prefix& prefix, std::vector<std::uint32_t> route,
                   std::vector<std::uint32_t> accept);
-  // The same for what `owner` has behind it beyond the address plan.
-  void add_extra_prefixes(const NetworkHost& owner, const std::vector<std::uint32_t>& route,
-                          const std::vector<std::uint32_t>& accept);
+  // The same for a network behind hosts; `route` reaches them. `self` in front of it routes
+  // nothing, and accepts what the others send from it.
+  void add_site(const Site& site, const std::vector<std::uint32_t>& route);
 
   // Puts everything in its order and derives the routes.
   void finish();
@@ -35,6 +36,7 @@ class PlanBuilder {
   const Network& network_;
   const NetworkHost& self_;
   std::map<const NetworkHost*, std::uint32_t> indices_;
+  // Routes, which may be empty, and whom it is accepted from.
   std::map<Prefix, std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>>> prefixes_;
 };
 

@@ -131,9 +131,9 @@ TEST(PlanOverlay, APeerGoesThroughEitherController) {
   }
   ASSERT_THAT(overlay.controllers, SizeIs(2));
   for (std::size_t i = 0; i < 2; ++i) {
-    const OverlayController& controller = overlay.controllers[i];
+    const OverlayWatch& controller = overlay.controllers[i];
     EXPECT_EQ(controller.key, plan.peers[i].public_key);
-    const Prefix subnet(controller.controller_address, 56);
+    const Prefix subnet(controller.peer_address, 56);
     EXPECT_TRUE(subnet.contains(controller.own_address));
     EXPECT_TRUE(subnet == plan.peers[i].allowed_ips.front());
     const auto& own = plan.interface.addresses;

@@ -52,18 +52,28 @@ class VirtualHost {
     node_->send(make_echo_request(source, destination, id));
   }
 
+  // To whatever address, from our first.
+  void ping(const IpAddress& to, std::uint16_t id) {
+    node_->send(make_echo_request(plan_.interface.addresses.front().address, to, id));
+  }
+
   // What came out of the tunnel: requests are answered, answers kept by their identifier.
   void answer() {
     for (Packet& packet : std::exchange(node_->to_tun, {})) {
       const auto kind = read_icmp(packet);
       ASSERT_TRUE(kind.has_value());
       if (kind->type == kEchoReply) ++answers[load_be16(&packet[kIcmpAt + 4])];
-      if (kind->type == kEchoRequest) node_->send(reply_to(std::move(packet)));
+      if (kind->type == kEchoRequest && answers_echo) {
+        ++requests[load_be16(&packet[kIcmpAt + 4])];
+        node_->send(reply_to(std::move(packet)));
+      }
     }
   }
 
   const Endpoint outer;
   std::map<std::uint16_t, int> answers;
+  std::map<std::uint16_t, int> requests;  // that it answered, by their identifier
+  bool answers_echo = true;
 
  private:
   static constexpr std::uint8_t kEchoRequest = 128;
@@ -92,14 +102,16 @@ class VirtualNetwork {
  public:
   static constexpr Duration kStep = 20ms;
 
-  // `printer_more`: what its entry has besides.
-  explicit VirtualNetwork(const std::string& printer_more = "") {
+  // What the entries have besides.
+  explicit VirtualNetwork(const std::string& printer_more = "",
+                          const std::string& storage_more = "",
+                          const std::string& network_more = "") {
     const std::string text =
-        mesh_test::kVpn + mesh_test::controller_text("server1", 1) +
+        mesh_test::kVpn + network_more + mesh_test::controller_text("server1", 1) +
         mesh_test::controller_text("server2", 2) +
         mesh_test::peer_text("laptop1", 3, "controller = \"server1\"\n") +
         mesh_test::peer_text("printer", 4, "controller = \"server1\"\n" + printer_more) +
-        mesh_test::peer_text("storage", 5, "controller = \"server2\"\n");
+        mesh_test::peer_text("storage", 5, "controller = \"server2\"\n" + storage_more);
     const Network network = mesh_test::good_network(text);
     std::uint32_t number = 1;
     for (const char* const name : {"server1", "server2", "laptop1", "printer", "storage"}) {

@@ -211,18 +211,38 @@ TEST(Check, AllowedIpsBroaderThanThePlanAreWarnedOfByName) {
               ElementsAre(says({"warning: members.b.allowed_ips: 10.0.0.0/8 is broader", " a"})));
 }
 
-TEST(Check, AllowedIpAtTwoHostsWouldMoveSilently) {
+TEST(Check, AllowedIpAtTwoHostsIsToldWithItsOrder) {
   EXPECT_THAT(problems_of(kVpn + controller_text("server1", 1) +
                           peer_text("a", 2, "allowed_ips = [\"192.168.7.9/24\"]\n") +
                           peer_text("b", 3, "allowed_ips = [\"192.168.7.0/24\"]\n")),
               ElementsAre(says({":8: warning: ", "192.168.7.9/24"}),
-                          says({":11: error: peers.b.allowed_ips: 192.168.7.0/24", "a (line 8)",
-                                "move silently"})));
+                          says({":11: warning: peers.b.allowed_ips: 192.168.7.0/24", "a (line 8)",
+                                "a before b", "site_order"})));
   EXPECT_THAT(problems_of(kVpn + controller_text("server1", 1) +
                           peer_text("a", 2, "allowed_ips = [\"192.168.7.0/24\"]\n") +
                           peer_text("b", 3, "allowed_ips = [\"192.168.0.0/16\"]\n")),
               ElementsAre(says({":8: warning: peers.a.allowed_ips: 192.168.7.0/24",
                                 "192.168.0.0/16 of b (line 11)"})));
+}
+
+TEST(Check, SiteOrderNamesHostsOnce) {
+  const auto problems = [](const std::string& order) {
+    return problems_of("[network]\nname = \"vpn\"\nsite_order = [" + order + "]\n" +
+                       controller_text("server1", 1) + peer_text("printer", 2));
+  };
+  EXPECT_THAT(problems("\"printer\", \"server1\""), ElementsAre());
+  EXPECT_THAT(problems("\"printre\""),
+              ElementsAre(says({":3: error: network.site_order: \"printre\"", "printer"})));
+  EXPECT_THAT(problems("\"printer\", \"printer\""),
+              ElementsAre(says({":3: error: network.site_order: names printer twice"})));
+}
+
+TEST(Check, MoreHostsInFrontOfOneNetworkThanListsTakeAreAnError) {
+  std::string text = kVpn + controller_text("server1", 1);
+  for (std::uint32_t i = 2; i <= 18; ++i) {
+    text += peer_text("host" + std::to_string(i), i, "allowed_ips = [\"192.168.7.0/24\"]\n");
+  }
+  EXPECT_THAT(problems_of(text), Contains(says({"error", "192.168.7.0/24 is at 17 hosts", "16"})));
 }
 
 TEST(Check, AllowedIpThatHoldsAnEndpointIsWarnedOf) {

@@ -76,6 +76,69 @@ TEST(Plan, PeerFailsOverAndAcceptsFromAnyController) {
   }
 }
 
+// printer and storage stand in front of one network, and so does controller2.
+const std::string kSite = "allowed_ips = [\"192.168.7.0/24\"]\n";
+std::string shared_site(const std::string& order) {
+  return "[network]\nname = \"vpn\"\nsite_order = [" + order + "]\n" +
+         controller_text("controller1", 1) + controller_text("controller2", 2) + kSite +
+         peer_text("laptop", 3, "controller = \"controller1\"\n") +
+         peer_text("printer", 4, "controller = \"controller1\"\n" + kSite) +
+         peer_text("storage", 5, "controller = \"controller2\"\n" + kSite);
+}
+
+std::vector<std::string> watched(const HostPlan& plan) {
+  std::vector<std::string> names;
+  for (const PlanPeer& peer : plan.peers) {
+    if (peer.shares_site) names.push_back(peer.name);
+  }
+  return names;
+}
+
+TEST(Plan, OneNetworkBehindSeveralHostsIsAnOrderedList) {
+  const Network by_name = good_network(shared_site(""));
+  const std::string lan = "192.168.7.0/24";
+  const HostPlan controller = good_plan(by_name, "controller1");
+  EXPECT_THAT(route_to(controller, lan), ElementsAre("controller2", "printer", "storage"));
+  EXPECT_THAT(accept_from(controller, lan), ElementsAre("controller2", "printer", "storage"));
+  EXPECT_THAT(watched(controller), testing::IsSupersetOf({"printer", "storage"}));
+  EXPECT_THAT(strings(controller.peers[0].allowed_ips), testing::Contains(lan));
+  EXPECT_THAT(strings(controller.peers[2].allowed_ips), Not(testing::Contains(lan)));
+  // Peers send to the controller that stands for the first.
+  const HostPlan laptop = good_plan(by_name, "laptop");
+  EXPECT_THAT(route_to(laptop, lan), ElementsAre("controller2", "controller1"));
+  EXPECT_THAT(watched(laptop), ElementsAre());
+
+  const Network ordered = good_network(shared_site("\"storage\", \"printer\""));
+  EXPECT_THAT(route_to(good_plan(ordered, "controller1"), lan),
+              ElementsAre("storage", "printer", "controller2"));
+}
+
+TEST(Plan, GatewaysOfOneNetworkAcceptItFromEachOtherAndRouteNoneOfIt) {
+  const Network network = good_network(shared_site(""));
+  for (const std::string gateway : {"controller2", "printer"}) {
+    const HostPlan plan = good_plan(network, gateway);
+    EXPECT_THAT(route_to(plan, "192.168.7.0/24"), ElementsAre());
+    EXPECT_THAT(accept_from(plan, "192.168.7.0/24"), testing::Contains("controller1"));
+    EXPECT_THAT(strings(plan.routes), Not(testing::Contains("192.168.7.0/24")));
+    for (const PlanPeer& peer : plan.peers) {
+      EXPECT_THAT(strings(peer.allowed_ips), Not(testing::Contains("192.168.7.0/24")));
+    }
+    EXPECT_THAT(watched(plan), ElementsAre());
+  }
+}
+
+TEST(Plan, MembersReachASharedNetworkThemselves) {
+  const Network network = good_network(kFullMesh + member_text("a", 1, "10.42.0.1") +
+                                       member_text("b", 2, "10.42.0.2", kSite) +
+                                       member_text("c", 3, "10.42.0.3", kSite));
+  const HostPlan plan = good_plan(network, "a");
+  EXPECT_THAT(route_to(plan, "192.168.7.0/24"), ElementsAre("b", "c"));
+  EXPECT_THAT(accept_from(plan, "192.168.7.0/24"), ElementsAre("b", "c"));
+  EXPECT_THAT(watched(plan), ElementsAre("b", "c"));
+  EXPECT_THAT(strings(plan.peers[0].allowed_ips), ElementsAre("10.42.0.2/32", "192.168.7.0/24"));
+  EXPECT_THAT(strings(plan.peers[1].allowed_ips), ElementsAre("10.42.0.3/32"));
+}
+
 TEST(Plan, WhatIsBehindAHostIsNotRoutedIntoItsOwnTunnel) {
   const HostPlan plan = good_plan(good_network(kSmall), "peer1");
   EXPECT_THAT(route_to(plan, "192.168.7.0/24"), ElementsAre());

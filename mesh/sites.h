@@ -1,0 +1,28 @@
+#pragma once
+// Networks behind hosts: whom a prefix in allowed_ips leads to. Internal to mesh/.
+#include <cstddef>
+#include <vector>
+
+#include "mesh/network.h"
+#include "routing/ip_address.h"
+
+namespace hawser::mesh_internal {
+
+// In front of one prefix stand a handful of gateways; lists of peers are searched for each packet.
+inline constexpr std::size_t kMaxSiteHosts = 16;
+
+// Site is a prefix and the hosts in front of it, in the order in which they carry it: the first
+// that is alive does. Those that [network]'s site_order names come first, as it has them; the
+// others follow by name.
+struct Site {
+  Prefix prefix;
+  std::vector<const NetworkHost*> hosts;  // at least one
+
+  bool has(const NetworkHost& host) const;
+  bool is_shared() const { return hosts.size() > 1; }
+};
+
+// Each prefix once, in the order of the hosts and of their allowed_ips.
+std::vector<Site> sites_of(const Network& network);
+
+}  // namespace hawser::mesh_internal
