@@ -46,8 +46,8 @@ struct PlanPeer {
   IpAddress address;      // the peer's
   IpAddress own_address;  // this host's
   std::vector<std::string> tags;
-  // It shares a prefix with others, so this host, which sends to it directly, has to know whether
-  // it is alive.
+  // No controller, and shares a prefix with others: this host, which sends to it directly, has to
+  // know whether it is alive. Controllers are watched anyway.
   bool shares_site = false;
 
   friend bool operator==(const PlanPeer&, const PlanPeer&) = default;

@@ -51,7 +51,8 @@ void PlanBuilder::add_site(const Site& site, const std::vector<std::uint32_t>& r
     if (!site.is_shared()) return;
     for (const NetworkHost* const host : site.hosts) {
       const auto peer = indices_.find(host);
-      if (peer != indices_.end()) plan_.peers[peer->second].shares_site = true;
+      if (peer == indices_.end() || host->role == HostRole::kController) continue;
+      plan_.peers[peer->second].shares_site = true;
     }
     return;
   }

@@ -63,7 +63,7 @@ class VirtualHost {
       const auto kind = read_icmp(packet);
       ASSERT_TRUE(kind.has_value());
       if (kind->type == kEchoReply) ++answers[load_be16(&packet[kIcmpAt + 4])];
-      if (kind->type == kEchoRequest && answers_echo) {
+      if (kind->type == kEchoRequest) {
         ++requests[load_be16(&packet[kIcmpAt + 4])];
         node_->send(reply_to(std::move(packet)));
       }
@@ -73,7 +73,6 @@ class VirtualHost {
   const Endpoint outer;
   std::map<std::uint16_t, int> answers;
   std::map<std::uint16_t, int> requests;  // that it answered, by their identifier
-  bool answers_echo = true;
 
  private:
   static constexpr std::uint8_t kEchoRequest = 128;

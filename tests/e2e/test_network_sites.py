@@ -13,8 +13,10 @@ GATEWAYS = {"printer": "192.168.77.1", "storage": "192.168.77.2"}
 PROBE_RATE = 50
 FAILOVER_LIMIT_S, RETURN_LIMIT_S = 8, 20
 # Who uses a gateway sees the LAN's hosts answer through it, whatever their default route is.
-MASQUERADE = """table ip nat { chain post { type nat hook postrouting priority 100;
-                oifname "lan0" masquerade; } }"""
+MASQUERADE = """
+    table ip nat {
+      chain post { type nat hook postrouting priority 100; oifname "lan0" masquerade; }
+    }"""
 
 
 def hubs(network) -> str:
