@@ -21,6 +21,9 @@ constexpr std::uint16_t kV4DontFragment = 0x4000;
 constexpr std::uint16_t kV4MoreFragments = 0x2000;
 constexpr std::uint16_t kV4FragmentOffset = 0x1fff;
 
+// The longest IPv4 packet, and the longest payload of an IPv6 one: what their length fields say.
+constexpr std::uint32_t kMaxWholeLen = 65535;
+
 // Offsets in an IPv6 header.
 constexpr std::size_t kV6PayloadLength = 4;
 constexpr std::size_t kV6NextHeader = 6;
@@ -57,7 +60,9 @@ std::optional<IpHeader> parse_v4(std::span<const std::uint8_t> bytes) {
   header.protocol = p[kV4Protocol];
   header.hop_limit = p[kV4Ttl];
   header.traffic_class = p[kV4TrafficClass];
-  header.dont_fragment = (load_be16(p + kV4Fragment) & kV4DontFragment) != 0;
+  const std::uint16_t fragment = load_be16(p + kV4Fragment);
+  header.dont_fragment = (fragment & kV4DontFragment) != 0;
+  if ((fragment & kV4FragmentOffset) * 8U + header.packet_len > kMaxWholeLen) return {};
   return header;
 }
 
@@ -83,7 +88,8 @@ UpperLayer v4_upper_layer(std::span<const std::uint8_t> packet, const IpHeader& 
   upper.protocol = header.protocol;
   upper.offset = header.header_len;
   upper.fragmented = (fragment & (kV4MoreFragments | kV4FragmentOffset)) != 0;
-  upper.has_start = (fragment & kV4FragmentOffset) == 0;
+  upper.fragment_at = (fragment & kV4FragmentOffset) * 8U;
+  upper.has_start = upper.fragment_at == 0;
   return upper;
 }
 
@@ -113,13 +119,23 @@ std::optional<UpperLayer> v6_upper_layer(std::span<const std::uint8_t> packet,
     if (upper.protocol == kFragment) {
       const std::uint16_t fragment = load_be16(extension + 2);
       if ((fragment & (kV6FragmentOffset | kV6MoreFragments)) != 0) upper.fragmented = true;
-      if ((fragment & kV6FragmentOffset) != 0) upper.has_start = false;
+      upper.fragment_at = fragment & kV6FragmentOffset;
+      if (upper.fragment_at != 0) upper.has_start = false;
     }
     upper.protocol = extension[0];
     upper.offset += static_cast<std::uint32_t>(len);
     if (!upper.has_start) break;
   }
   return upper;
+}
+
+// Does this fragment end beyond the longest packet? Of a whole one the fragment header is left out.
+bool ends_beyond_whole(std::span<const std::uint8_t> packet, const IpHeader& header) {
+  const std::optional<UpperLayer> upper = v6_upper_layer(packet, header);
+  if (!upper || upper->has_start) return false;
+  const std::uint32_t payload_len =
+      header.packet_len - header.header_len - std::uint32_t{kMinExtensionLen};
+  return upper->fragment_at + payload_len > kMaxWholeLen;
 }
 
 // Stores a 16-bit word of the IPv4 header and mends the header's checksum.
@@ -143,8 +159,10 @@ std::uint8_t combine_ecn(std::uint8_t inner, std::uint8_t outer) {
 std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> bytes) {
   if (bytes.empty()) return {};
   if (version(bytes) == 4) return parse_v4(bytes);
-  if (version(bytes) == 6) return parse_v6(bytes);
-  return {};
+  if (version(bytes) != 6) return {};
+  const std::optional<IpHeader> header = parse_v6(bytes);
+  if (header && is_extension(header->protocol) && ends_beyond_whole(bytes, *header)) return {};
+  return header;
 }
 
 std::optional<UpperLayer> find_upper_layer(std::span<const std::uint8_t> packet,

@@ -25,7 +25,8 @@ struct IpHeader {
 };
 
 // Version 4 or 6, header inside `bytes`, length field between the header's length and
-// bytes.size(). Anything else: nullopt. Trailing bytes (padding) are allowed. The IPv4 header
+// bytes.size(), and no fragment that ends beyond the 65,535 bytes that a whole packet can have.
+// Anything else: nullopt. Trailing bytes (padding) are allowed. The IPv4 header
 // checksum is not verified (neither does the kernel module).
 std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> bytes);
 
@@ -40,7 +41,8 @@ struct UpperLayer {
   std::uint8_t protocol = 0;
   std::uint32_t offset = 0;  // of its first byte, ≤ packet_len
   bool fragmented = false;  // a part of a larger packet; IPv6's atomic fragments (RFC 6946) are not
-  bool has_start = true;    // false: a non-first fragment, no header of `protocol` is here
+  std::uint32_t fragment_at = 0;  // where in the whole packet's payload this part belongs
+  bool has_start = true;          // false: a non-first fragment, no header of `protocol` is here
   bool source_routed = false;  // a routing header with segments left: not yet the last destination
 };
 

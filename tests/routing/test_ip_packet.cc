@@ -142,6 +142,25 @@ TEST(UpperLayer, FragmentsAreToldFromAtomicOnes) {
   EXPECT_FALSE(find_upper_layer(v4, *parse_ip(v4))->has_start);
 }
 
+// Both bounds are exact: the whole packet, put together, may have 65,535 bytes, an IPv6 one behind
+// its fixed header.
+TEST(ParseIp, RefusesAFragmentThatEndsBeyondTheLongestPacket) {
+  for (const std::uint16_t more : {std::uint16_t{0}, std::uint16_t{0x2000}}) {
+    Bytes v4 = test::v4_packet(kSource4, kDestination4, 17, Bytes(1460));
+    store_be16(&v4[6], static_cast<std::uint16_t>(more | (65535 - 1480) / 8));
+    EXPECT_TRUE(parse_ip(v4));
+    store_be16(&v4[6], static_cast<std::uint16_t>(more | ((65535 - 1480) / 8 + 1)));
+    EXPECT_FALSE(parse_ip(v4));
+  }
+  // Behind another header, which is part of the whole too.
+  Bytes v6 = test::v6_packet(kSource6, kDestination6, 60,
+                             join({extension(44, 8, 0), extension(17, 8, 0), Bytes(1400)}));
+  store_be16(&v6[40 + 8 + 2], (65535 - 1408) & 0xfff8);
+  EXPECT_TRUE(parse_ip(v6));
+  store_be16(&v6[40 + 8 + 2], ((65535 - 1408) & 0xfff8) + 8);
+  EXPECT_FALSE(parse_ip(v6));
+}
+
 TEST(UpperLayer, SegmentsLeftAreSeen) {
   Bytes routing = extension(6, 8, 0);
   routing[3] = 1;
