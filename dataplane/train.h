@@ -30,7 +30,8 @@ struct ReceivedTrain {
 
 // TunOffload is a virtio-net header (virtio 1.2 §5.1.6) in host terms.
 struct TunOffload {
-  enum class Gso : std::uint8_t { kNone, kTcpV4, kTcpV6, kUdp };  // kUdp: USO, both families
+  // kUdp: USO, both families. kUnknown: a type that we did not ask for; the packet is refused.
+  enum class Gso : std::uint8_t { kNone, kTcpV4, kTcpV6, kUdp, kUnknown };
   Gso gso = Gso::kNone;
   bool needs_checksum = false;   // checksum at csum_start + csum_offset holds the pseudo header
   bool ecn = false;              // TCP segments with ECN (VIRTIO_NET_HDR_GSO_ECN)

@@ -24,7 +24,9 @@ struct VnetHeader {
 };
 static_assert(sizeof(VnetHeader) == kVnetHeaderLen);
 
+// What is unknown may not pass as a lone packet: its length and checksums say nothing then.
 TunOffload::Gso to_gso(std::uint8_t type) {
+  if (type == kGsoNone) return TunOffload::Gso::kNone;
   switch (type & ~kGsoEcn) {
     case kGsoTcpV4:
       return TunOffload::Gso::kTcpV4;
@@ -33,7 +35,7 @@ TunOffload::Gso to_gso(std::uint8_t type) {
     case kGsoUdpL4:
       return TunOffload::Gso::kUdp;
     default:
-      return TunOffload::Gso::kNone;
+      return TunOffload::Gso::kUnknown;
   }
 }
 
@@ -46,6 +48,7 @@ std::uint8_t from_gso(TunOffload::Gso gso) {
     case TunOffload::Gso::kUdp:
       return kGsoUdpL4;
     case TunOffload::Gso::kNone:
+    case TunOffload::Gso::kUnknown:  // nobody writes one
       break;
   }
   return kGsoNone;

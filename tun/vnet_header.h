@@ -11,8 +11,8 @@ namespace hawser {
 
 inline constexpr std::size_t kVnetHeaderLen = 10;
 
-// What a header from the kernel says. An unknown GSO type reads as Gso::kNone with
-// segment_payload set; the segmenter then refuses the packet as one that does not fit its header.
+// What a header from the kernel says. An unknown GSO type reads as Gso::kUnknown; the segmenter
+// refuses the packet as one that does not fit its header.
 TunOffload read_vnet_header(std::span<const std::uint8_t, kVnetHeaderLen> raw);
 
 void write_vnet_header(std::span<std::uint8_t, kVnetHeaderLen> out, const TunOffload& offload);

@@ -216,7 +216,7 @@ TEST_P(BadOffload, HeaderLengthInsideTheHeadersOrBehindThePacket) {
 
 TEST_P(BadOffload, KindThatIsNotThePackets) {
   const Gso kind = super_.offload.gso;
-  for (const Gso gso : {Gso::kTcpV4, Gso::kTcpV6, Gso::kUdp}) {
+  for (const Gso gso : {Gso::kTcpV4, Gso::kTcpV6, Gso::kUdp, Gso::kUnknown}) {
     super_.offload.gso = gso;
     EXPECT_EQ(refused(), gso != kind);
   }

@@ -49,6 +49,18 @@ TEST(SystemRandomTest, ManyThreadsGetDifferentBytes) {
   random.fill({});
 }
 
+TEST(VnetHeaderTest, AKindThatWeDidNotAskForIsNotALonePacket) {
+  for (unsigned type = 0; type < 256; ++type) {
+    std::array<std::uint8_t, kVnetHeaderLen> raw{};
+    raw[1] = static_cast<std::uint8_t>(type);
+    const bool is_known = type == 0 || ((type & 0x7f) == 1) || ((type & 0x7f) == 4) ||
+                          ((type & 0x7f) == 5);  // VIRTIO_NET_HDR_GSO_ECN may stand beside it
+    const TunOffload read = read_vnet_header(raw);
+    EXPECT_EQ(read.gso == TunOffload::Gso::kUnknown, !is_known) << type;
+    EXPECT_EQ(read.gso == TunOffload::Gso::kNone, type == 0) << type;
+  }
+}
+
 TEST(VnetHeaderTest, WhatIsWrittenIsRead) {
   for (const TunOffload::Gso gso : {TunOffload::Gso::kNone, TunOffload::Gso::kTcpV4,
                                     TunOffload::Gso::kTcpV6, TunOffload::Gso::kUdp}) {
