@@ -77,7 +77,8 @@ struct DeviceState {
   // --- written by any thread ---
   HandshakeQueue handshake_queue;
   AttentionList attention;
-  IcmpLimiter icmp_limiter;
+  DeviceIcmpBudget icmp_to_peers;  // what a peer's own budget allows comes here next
+  DeviceIcmpBudget icmp_to_host;
   DropCounters drops;
   std::atomic<std::uint64_t> gso_refusals{0};
   std::function<void()> wake_handshakes = [] {};

@@ -18,7 +18,7 @@ enum class DropReason : std::uint8_t {
   kSessionExpired,    // transport: keypair too old or used up
   kBadTag,            // transport: does not authenticate
   kReplayed,          // transport: counter seen before, or older than the window
-  kInnerMalformed,    // decrypted, but not an IP packet
+  kInnerMalformed,    // decrypted, but not an IP packet, or a fragment beyond its end
   kSourceNotAllowed,  // inner source belongs to another peer or to none
   kNoRoute,           // no peer for the destination
   kNoEndpoint,        // a peer, but nobody knows where it is
@@ -32,8 +32,9 @@ enum class DropReason : std::uint8_t {
   kTunFailed,   // the TUN device refused it
   kBatchFull,   // our own batch had no room
   kInterfaceDown,
-  kTunMalformed,  // from TUN: not an IP packet, or a nonsensical offload header
-  kLoop,          // our own outer packet came back through our TUN
+  kTunMalformed,      // from TUN: not an IP packet, or a nonsensical offload header
+  kLoop,              // our own outer packet came back through our TUN
+  kImpossibleSource,  // inner source that nobody has beyond a router: our own, loopback, multicast…
   kCount,
 };
 

@@ -57,9 +57,14 @@ inline constexpr Duration kOftenBarren = std::chrono::milliseconds(1);
 inline constexpr Duration kBarrenRest = std::chrono::microseconds(100);
 
 // ICMP errors that we originate: 1,000/s with bursts of 50 for the whole device, as Linux'
-// icmp_msgs_per_sec / icmp_msgs_burst (defaults 1,000 and 50), shared by its workers.
+// icmp_msgs_per_sec / icmp_msgs_burst (defaults 1,000 and 50), shared by its workers. Packet Too
+// Big has as much again for itself, and so has what we tell our own host.
 inline constexpr std::uint32_t kIcmpErrorsPerSecond = 1000;
 inline constexpr std::uint32_t kIcmpErrorsBurst = 50;
+// Of both, what one peer gets: enough for a traceroute and for the flows of a site that starts
+// over, and a tenth of the whole, so that it takes ten peers to leave nothing for an eleventh.
+inline constexpr std::uint32_t kIcmpErrorsPerSecondOfPeer = 100;
+inline constexpr std::uint32_t kIcmpErrorsBurstOfPeer = 10;
 
 // How long the peer with the smaller key waits, when two initiations have crossed, before it tries
 // again: more than a round trip over a satellite.

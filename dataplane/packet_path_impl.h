@@ -26,6 +26,9 @@ struct OpenedPacket {
   }
 };
 
+// Destinations that mean this link, not the network behind it; they are never relayed.
+bool stays_on_link(const IpAddress& destination);
+
 // Router decides where a packet goes, and answers for it with ICMP where a router would.
 // packet_path's, one for each worker.
 class Router {
@@ -43,8 +46,14 @@ class Router {
   Decision decide(const IpAddress& destination, const Peer& from, Instant now) const;
   // For a packet of our own, out of TUN. Null: no route.
   Peer* peer_for(const IpAddress& destination, Instant now) const;
-  // Does `source` belong to the peer `from`?
-  bool owns_source(const Peer& from, const IpAddress& source) const;
+  // What a packet of the peer `from` may do with this source.
+  enum class Source : std::uint8_t {
+    kGood,
+    kThisLink,    // comes to us, but is never handed on: link-local and unspecified
+    kNotAllowed,  // belongs to another peer or to none
+    kImpossible,  // names nobody beyond a router: our own, loopback, multicast, 240.0.0.0/4
+  };
+  Source judge_source(const Peer& from, const IpAddress& source) const;
   bool is_own(const IpAddress& address) const;
 
   // Answers `offending` with an ICMP error, if one may be sent: to the peer it came from, or
@@ -58,8 +67,10 @@ class Router {
     unsigned length = 0;
     bool barred = false;  // there is a way, but not for a packet that came from there
   };
+  bool owns_source(const Peer& from, const IpAddress& source) const;
   PeerRoute peer_route(const IpAddress& destination, const Peer* from, Instant now) const;
   std::optional<IpAddress> error_source(IpFamily family) const;
+  bool may_spend(IcmpError error, Peer* from, Instant now) const;
 
   DeviceState& state_;
   TrainSealer& sealer_;
@@ -138,7 +149,8 @@ class Receiver {
   void authenticated(Keypair& keypair, Peer& peer, std::size_t num, const Now& now, OutBatch& out);
   void deliver(const OpenedPacket& packet, const Now& now, OutBatch& out);
   void deliver_local(const OpenedPacket& packet, const Now& now, OutBatch& out);
-  bool source_allowed(const OpenedPacket& packet);
+  Router::Source judge_source(const OpenedPacket& packet);
+  bool ends_on_this_link(const OpenedPacket& packet) const;
 
   DeviceState& state_;
   Aead& aead_;
@@ -152,7 +164,7 @@ class Receiver {
 
   // The last answers within one run: packets of a train mostly agree.
   std::optional<IpAddress> last_source_;
-  bool last_source_allowed_ = false;
+  Router::Source last_judgement_ = Router::Source::kNotAllowed;
   std::optional<IpAddress> last_destination_;
   Router::Decision last_decision_;
 };

@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "dataplane/drop_reason.h"
+#include "dataplane/icmp_limiter.h"
 #include "dataplane/sessions.h"
 #include "dataplane/staged_queue.h"
 #include "dataplane/stamp.h"
@@ -138,6 +139,7 @@ class Peer {
   std::atomic<std::uint64_t> rx_bytes{0};
   std::atomic<std::uint64_t> tx_bytes{0};
   DropCounters drops;
+  PeerIcmpBudget icmp_errors;                          // in answer to its packets
   std::atomic<std::uint16_t> persistent_keepalive{0};  // seconds
   // A handshake is under way: no need to ask for another.
   std::atomic<bool> handshake_pending{false};

@@ -179,23 +179,35 @@ void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, cons
   }
 }
 
-bool Receiver::source_allowed(const OpenedPacket& packet) {
+Router::Source Receiver::judge_source(const OpenedPacket& packet) {
   if (last_source_ != packet.header.source) {
     last_source_ = packet.header.source;
-    last_source_allowed_ = router_.owns_source(*packet.from, packet.header.source);
+    last_judgement_ = router_.judge_source(*packet.from, packet.header.source);
   }
-  return last_source_allowed_;
+  return last_judgement_;
+}
+
+// May a packet from a source of this link go where it is bound for?
+bool Receiver::ends_on_this_link(const OpenedPacket& packet) const {
+  return last_decision_.where == Router::Where::kLocal &&
+         (!packet.header.source.is_unspecified() || stays_on_link(packet.header.destination));
 }
 
 void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out) {
   Peer& from = *packet.from;
-  if (!source_allowed(packet)) {
+  const Router::Source source = judge_source(packet);
+  if (source == Router::Source::kNotAllowed) {
     from.drops.add(DropReason::kSourceNotAllowed);
     return;
   }
   if (last_destination_ != packet.header.destination) {
     last_destination_ = packet.header.destination;
     last_decision_ = router_.decide(packet.header.destination, *packet.from, now.boot);
+  }
+  if (source != Router::Source::kGood &&
+      (source == Router::Source::kImpossible || !ends_on_this_link(packet))) {
+    from.drops.add(DropReason::kImpossibleSource);
+    return;
   }
   switch (last_decision_.where) {
     case Router::Where::kLocal:

@@ -9,13 +9,12 @@ namespace {
 // What a router answers from when it has no IPv4 address of its own (RFC 7600 §4.8).
 constexpr std::array<std::uint8_t, 4> kIpv4DummyAddress = {192, 0, 0, 8};
 
-// These are never relayed: they mean this link, not the network behind it.
-bool stays_on_link(const IpAddress& address) {
-  return address.is_multicast() || address.is_link_local() || address.is_unspecified() ||
-         address.is_loopback();
-}
-
 }  // namespace
+
+bool stays_on_link(const IpAddress& destination) {
+  return destination.is_multicast() || destination.is_link_local() ||
+         destination.is_unspecified() || destination.is_loopback();
+}
 
 bool Router::is_own(const IpAddress& address) const {
   const auto match = state_.host_routes.lookup(address);
@@ -52,6 +51,17 @@ bool Router::owns_source(const Peer& from, const IpAddress& source) const {
   return accept.accepted || allowed.value == &from;
 }
 
+// However broad a peer's allowed IPs are. Link-local sources are good on the link itself, where
+// routing daemons speak with them, and a host without an address yet sends multicast reports from
+// none (RFC 3810 §5.2.13); RFC 4291 §2.5.2 and §2.5.6 keep routers from passing on either.
+Router::Source Router::judge_source(const Peer& from, const IpAddress& source) const {
+  if (!owns_source(from, source)) return Source::kNotAllowed;
+  if (source.is_loopback() || source.is_multicast() || source.is_reserved() || is_own(source)) {
+    return Source::kImpossible;
+  }
+  return source.is_link_local() || source.is_unspecified() ? Source::kThisLink : Source::kGood;
+}
+
 Peer* Router::peer_for(const IpAddress& destination, Instant now) const {
   return peer_route(destination, nullptr, now).peer;
 }
@@ -83,6 +93,12 @@ std::optional<IpAddress> Router::error_source(IpFamily family) const {
   return std::nullopt;
 }
 
+// The peer's own budget first: who spends it up has taken nothing from the others.
+bool Router::may_spend(IcmpError error, Peer* from, Instant now) const {
+  if (from == nullptr) return state_.icmp_to_host.allow(error, now);
+  return from->icmp_errors.allow(error, now) && state_.icmp_to_peers.allow(error, now);
+}
+
 void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader& header,
                         IcmpError error, Peer* from, const Now& now, OutBatch& out) {
   if (from == nullptr && !state_.options.has_tun) return;
@@ -91,7 +107,7 @@ void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader&
   // as impossible. The unreachable destination answers for itself.
   const auto source =
       from == nullptr ? std::optional(header.destination) : error_source(header.source.family);
-  if (!source || !state_.icmp_limiter.allow(now.boot)) return;
+  if (!source || !may_spend(error, from, now.boot)) return;
   if (!out.has_room(1)) return;
   std::uint8_t* const datagram =
       out.allocate(kMaxIcmpv6ErrorLen + kPaddingMultiple + kTransportOverhead);

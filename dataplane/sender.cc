@@ -91,10 +91,12 @@ void Sender::refuse(const TunPacket& packet, const IpHeader& header, std::uint32
 }
 
 // A route that leads our own datagrams back into TUN would wrap them again and again, each time
-// larger. Nobody else on this host can send from our port.
+// larger: for the same peer, or for two of them in turn. Nobody else on this host can send from our
+// port. An address of ours that netlink does not tell of (another namespace's, one that came just
+// now) shows by the destination, where that is the peer's very endpoint.
 bool Sender::is_own_outer_packet(std::span<const std::uint8_t> packet, const IpHeader& header,
                                  const Endpoint& to) const {
-  if (header.destination != to.address) return false;
+  if (header.protocol == kProtocolTcp) return false;
   // What is larger than the MTU comes as fragments, the first of which says enough.
   const std::optional<UpperLayer> upper = find_upper_layer(packet, header);
   if (!upper || upper->protocol != kProtocolUdp || !upper->has_start ||
@@ -102,8 +104,9 @@ bool Sender::is_own_outer_packet(std::span<const std::uint8_t> packet, const IpH
     return false;
   }
   const std::uint8_t* const udp = packet.data() + upper->offset;
-  return load_be16(udp) == state_.listen_port.load(std::memory_order_relaxed) &&
-         load_be16(udp + 2) == to.port;
+  if (load_be16(udp) != state_.listen_port.load(std::memory_order_relaxed)) return false;
+  return router_.is_own(header.source) ||
+         (header.destination == to.address && load_be16(udp + 2) == to.port);
 }
 
 }  // namespace hawser

@@ -118,6 +118,8 @@ bool IpAddress::is_link_local() const {
   return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
+bool IpAddress::is_reserved() const { return family == IpFamily::kV4 && (bytes[0] & 0xf0) == 0xf0; }
+
 std::string IpAddress::to_string() const {
   return family == IpFamily::kV4 ? dotted_quad(bytes.data()) : v6_to_string(*this);
 }

@@ -32,6 +32,7 @@ struct IpAddress {
   bool is_multicast() const;  // also IPv4's 255.255.255.255
   bool is_loopback() const;
   bool is_link_local() const;
+  bool is_reserved() const;       // IPv4's 240.0.0.0/4 (RFC 1112 §4), with the broadcast address
   std::string to_string() const;  // RFC 5952
 
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;

@@ -1,4 +1,4 @@
-// Our own outer packets that a route leads back into TUN, in pieces.
+// Our own outer packets that a route leads back into TUN: in pieces, and through two peers.
 #include <gtest/gtest.h>
 
 #include "base/wire.h"
@@ -49,6 +49,81 @@ TEST(LoopInPieces, TheFirstFragmentOfAnOuterIpv6PacketIsNotWrappedAgain) {
   pair.a.send(fragment(outer, 0, 1368));
   EXPECT_EQ(pair.a.sent.size(), 1U);
 }
+
+// Two peers, each with the other's endpoint among its allowed IPs.
+class LoopThroughTwoPeers : public ::testing::TestWithParam<bool> {
+ protected:
+  LoopThroughTwoPeers() {
+    for (int i = 0; i < 2; ++i) {
+      const PrivateKey key = make_private_key(20 + static_cast<std::uint64_t>(i));
+      const Endpoint& at = i == 0 ? first_ : second_;
+      const Endpoint& other = i == 0 ? second_ : first_;
+      PeerChange peer =
+          peer_change(key.derive_public(), {Prefix(other.address, other.address.bits())}, at);
+      if (i == 0) peer.allowed_ips.push_back({prefix(v6() ? "fd00::9/128" : "10.0.0.9/32")});
+      DeviceChange change;
+      change.listen_port = 1001;
+      change.peers.push_back(std::move(peer));
+      pair_.a.apply(std::move(change));
+    }
+    pair_.connect();
+    HostRoutes routes;
+    routes.own_addresses = {own_};
+    pair_.a.device().set_host_routes(routes);
+  }
+  bool v6() const { return GetParam(); }
+  Packet outer(const IpAddress& from, std::uint16_t port, const Endpoint& to, std::size_t len) {
+    Packet packet = make_packet({.source = from, .destination = to.address, .payload_len = len});
+    const std::size_t udp = v6() ? 40 : 20;
+    store_be16(&packet[udp], port);
+    store_be16(&packet[udp + 2], to.port);
+    return packet;
+  }
+  std::uint64_t num_loops() { return total_drops(pair_.a.device(), DropReason::kLoop); }
+  // Sent or staged: not dropped.
+  std::uint64_t num_drops() { return total_drops(pair_.a.device()); }
+
+  const IpAddress own_ = address(v6() ? "2001:db8::1" : "192.0.2.1");
+  const Endpoint first_ = endpoint(v6() ? "2001:db8::11" : "192.0.2.11", 1002);
+  const Endpoint second_ = endpoint(v6() ? "2001:db8::12" : "192.0.2.12", 1003);
+  Pair pair_;
+};
+
+TEST_P(LoopThroughTwoPeers, EndsAtTheFirstTurn) {
+  const std::uint64_t before = num_drops();
+  pair_.a.send(outer(own_, 1001, first_, 144));
+  pair_.a.send(outer(own_, 1001, second_, 144));
+  EXPECT_EQ(num_loops(), 2U);
+  // Whatever the destination: neither peer's endpoint, but our datagram all the same.
+  const Endpoint elsewhere = endpoint(v6() ? "fd00::9" : "10.0.0.9", 4444);
+  pair_.a.send(outer(own_, 1001, elsewhere, 144));
+  EXPECT_EQ(num_loops(), 3U);
+  EXPECT_EQ(num_drops() - before, 3U);
+}
+
+TEST_P(LoopThroughTwoPeers, EndsAtTheFirstFragment) {
+  Packet whole = outer(own_, 1001, first_, kDefaultMtu + kTransportOverhead);
+  Packet first;
+  if (v6()) {
+    first = fragment(whole, 0, 1368);
+  } else {
+    first.assign(whole.begin(), whole.begin() + 20 + 1368);
+    store_be16(&first[2], static_cast<std::uint16_t>(first.size()));
+    store_be16(&first[6], 0x2000);
+  }
+  pair_.a.send(first);
+  EXPECT_EQ(num_loops(), 1U);
+}
+
+// From another port, or from another host that happens to use ours.
+TEST_P(LoopThroughTwoPeers, OthersDatagramsPass) {
+  const std::uint64_t before = num_drops();
+  pair_.a.send(outer(own_, 1009, first_, 144));
+  pair_.a.send(outer(address(v6() ? "2001:db8::77" : "192.0.2.77"), 1001, first_, 144));
+  EXPECT_EQ(num_drops(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, LoopThroughTwoPeers, ::testing::Bool());
 
 }  // namespace
 }  // namespace hawser::testing

@@ -260,12 +260,59 @@ TEST(Relay, ErrorsAreRateLimitedAndEveryDropStillCounted) {
     hub.a.send(make_packet(dying));
   }
   hub.deliver();
-  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurst});
+  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurstOfPeer});
   EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kHopLimit), 500U);
-  hub.sleep(10ms);
+  hub.sleep(50ms);
   for (int i = 0; i < 500; ++i) hub.a.send(make_packet(dying));
   hub.deliver();
-  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurst} + 10);
+  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurstOfPeer} + 5);
+}
+
+// One peer's noise takes nothing from another's path MTU discovery, nor from its traceroute; and
+// nothing from its own path MTU discovery.
+TEST(Relay, APeerThatSpendsItsErrorsSilencesNobody) {
+  Hub hub;
+  hub.hub.device().set_mtu(1300);
+  InnerPacket dying = a_to_b();
+  dying.hop_limit = 1;
+  InnerPacket big = a_to_b();
+  big.payload_len = 1360;
+  for (int i = 0; i < 60; ++i) hub.a.send(make_packet(dying));
+  hub.deliver();
+  EXPECT_EQ(hub.a.to_tun.size(), std::size_t{kIcmpErrorsBurstOfPeer});
+  hub.a.to_tun.clear();
+
+  for (InnerPacket from_b : {dying, big}) {
+    std::swap(from_b.source, from_b.destination);
+    hub.b.to_tun.clear();
+    hub.b.send(make_packet(from_b));
+    hub.deliver();
+    ASSERT_EQ(hub.b.to_tun.size(), 1U);
+    EXPECT_EQ(read_icmp(hub.b.to_tun[0]),
+              (from_b.hop_limit == 1 ? IcmpKind{11, 0} : IcmpKind{3, 4}));
+  }
+  hub.a.send(make_packet(big));
+  hub.deliver();
+  ASSERT_EQ(hub.a.to_tun.size(), 1U);
+  EXPECT_EQ(read_icmp(hub.a.to_tun[0]), (IcmpKind{3, 4}));
+}
+
+// Its offset would run into the flags when we cut it further.
+TEST(Relay, AFragmentThatEndsBeyondTheLongestPacketIsDropped) {
+  Hub hub;
+  hub.hub.device().set_mtu(576);
+  for (const std::uint16_t offset : {std::uint16_t{8190}, std::uint16_t{8000}}) {
+    InnerPacket inner = a_to_b();
+    inner.payload_len = 1300;
+    inner.dont_fragment = false;
+    Packet packet = make_packet(inner);
+    store_be16(&packet[6], offset);
+    packet.resize((packet.size() + 15) / 16 * 16);
+    hub.hub.receive({seal_as(hub.a, packet, 500U + offset), hub.at_a, 0});
+    hub.deliver();
+  }
+  EXPECT_EQ(total_drops(hub.hub.device(), DropReason::kInnerMalformed), 1U);
+  EXPECT_EQ(hub.b.to_tun.size(), 3U) << "the one that ends at 65,328";
 }
 
 TEST(Relay, AnIcmpErrorIsNotAnsweredWithAnother) {

@@ -329,17 +329,20 @@ TEST(HandshakeQueue, SaysWhichMessageMustWakeTheReader) {
   }
 }
 
-TEST(IcmpLimiter, AllowsABurstAndThenItsRate) {
-  IcmpLimiter limiter;
-  const auto allowed_at = [&](Duration at, int tries) {
+TEST(IcmpBudget, AllowsABurstAndThenItsRate) {
+  DeviceIcmpBudget budget;
+  const auto allowed_at = [&](Duration at, int tries, IcmpError error) {
     int num = 0;
-    for (int i = 0; i < tries; ++i) num += limiter.allow(Instant(at)) ? 1 : 0;
+    for (int i = 0; i < tries; ++i) num += budget.allow(error, Instant(at)) ? 1 : 0;
     return num;
   };
-  EXPECT_EQ(allowed_at(10s, 1000), static_cast<int>(kIcmpErrorsBurst));
-  EXPECT_EQ(allowed_at(10s + 5ms, 1000), 5);
-  EXPECT_EQ(allowed_at(9s, 1000), 0) << "a clock that went back gives nothing";
-  EXPECT_EQ(allowed_at(100s, 1000), static_cast<int>(kIcmpErrorsBurst));
+  for (const IcmpError error : {IcmpError::kNoRoute, IcmpError::kPacketTooBig}) {
+    EXPECT_EQ(allowed_at(10s, 1000, error), static_cast<int>(kIcmpErrorsBurst));
+    EXPECT_EQ(allowed_at(10s + 5ms, 1000, error), 5);
+    EXPECT_EQ(allowed_at(9s, 1000, error), 0) << "a clock that went back gives nothing";
+  }
+  EXPECT_EQ(allowed_at(100s, 1000, IcmpError::kHopLimitExceeded),
+            static_cast<int>(kIcmpErrorsBurst));
 }
 
 TEST(FairMutex, AWaiterGetsInWhileAnotherKeepsComing) {

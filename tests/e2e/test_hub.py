@@ -165,6 +165,25 @@ def test_a_loop_does_not_amplify(lab, engine):
     traffic.reaches(hub.namespace, leaf.inner4, seconds=25)
 
 
+@pytest.mark.hawser_only
+def test_a_loop_through_two_peers_does_not_amplify(lab, engine):
+    """Each leaf's endpoint is behind the other leaf."""
+    topology = hosts.Hub(lab, engine, "--forward=direct")
+    hub, leaves = topology.hub, topology.leaves
+    for leaf in leaves:
+        traffic.reaches(hub.namespace, leaf.inner4)
+    for leaf, other in zip(leaves, reversed(leaves)):
+        hub.wg("set", "peer", leaf.public_key, "allowed-ips",
+               f"{leaf.allowed_only()},{other.outer4}/32,{other.outer6}/128")
+        hub.namespace.ip("route", "add", f"{leaf.outer4}/32", "dev", hub.interface)
+    before = hub.namespace.link_packets(hub.interface, "tx")
+    loops = hub.daemon.drops().get("loop", 0)
+    traffic.ping(hub.namespace, leaves[0].inner4, count=10, interval=0.1, wait=0.5)
+    grown = hub.namespace.link_packets(hub.interface, "tx") - before
+    assert grown < 200, f"10 packets became {grown}"
+    assert hub.daemon.drops().get("loop", 0) >= loops + 10
+
+
 # --- the other ways of forwarding ---
 
 def test_kernel_forwards_through_tun_and_its_rules(lab, engine):
