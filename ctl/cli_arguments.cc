@@ -50,6 +50,10 @@ struct Commands {
   CLI::App* reload = nullptr;
   CLI::App* confirm = nullptr;
   CLI::App* wait = nullptr;
+  CLI::App* set = nullptr;
+  CLI::App* up = nullptr;
+  CLI::App* down = nullptr;
+  CLI::App* import = nullptr;
   CLI::App* probe = nullptr;
   CLI::App* golden = nullptr;
   CLI::App* loop = nullptr;
@@ -188,6 +192,48 @@ void declare_probe(CLI::App& app, Commands& commands, CliArguments& out, Texts& 
       ->type_name("TIME");
 }
 
+// What a daemon without --network runs.
+void declare_interface(CLI::App& app, Commands& commands, CliArguments& out) {
+  commands.set = app.add_subcommand("set", "Change what a daemon without --network runs");
+  commands.set->add_option("INTERFACE", out.interface, "Which interface")
+      ->required()
+      ->type_name("");
+  add_control_dir(*commands.set, out);
+  // The words of wg(8), some of which begin with a sign, are not options.
+  commands.set->prefix_command();
+  commands.set->footer(
+      "Then, as for wg set: [listen-port N] [fwmark N|off] [private-key FILE]\n"
+      "  [peer KEY [remove] [preshared-key FILE] [endpoint HOST:PORT]\n"
+      "            [persistent-keepalive SECONDS|off] [allowed-ips [+|-]ADDRESS/LENGTH,…]]…\n"
+      "All of it is done, or nothing. Keys come from files alone; an empty one removes the key.");
+
+  commands.up =
+      app.add_subcommand("up", "Run a wg-quick file: interface, addresses, routes, peers");
+  commands.down = app.add_subcommand("down", "End what hawser up started");
+  commands.import =
+      app.add_subcommand("import", "Make a network file and a key file of a wg-quick file");
+  for (CLI::App* const command : {commands.up, commands.down, commands.import}) {
+    command
+        ->add_option("FILE", out.wg_quick_file,
+                     command == commands.down
+                         ? "The same file, or the interface's name"
+                         : "As wg-quick reads it; NAME.conf, or NAME alone for "
+                           "/etc/wireguard/NAME.conf")
+        ->required()
+        ->type_name("");
+  }
+  add_control_dir(*commands.up, out);
+  add_control_dir(*commands.down, out);
+  commands.up->add_option("--daemon", out.daemon, "Which hawserd [the one beside this command]")
+      ->type_name("PATH");
+  commands.import->add_option("--host", out.host, "This host's name in the network [its own]")
+      ->type_name("NAME");
+  commands.import->add_option("--endpoint", out.own_endpoint, "Where the others reach this host")
+      ->type_name("HOST:PORT");
+  commands.import->add_option("--out", out.out_dir, "Where the two files go [here]")
+      ->type_name("DIR");
+}
+
 Commands declare(CLI::App& app, CliArguments& out, Texts& texts) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("-V,--version", fmt::format("hawser {}", kVersion));
@@ -195,6 +241,7 @@ Commands declare(CLI::App& app, CliArguments& out, Texts& texts) {
   Commands commands;
   declare_files(app, commands, out);
   declare_daemon(app, commands, out, texts);
+  declare_interface(app, commands, out);
   declare_probe(app, commands, out, texts);
   app.footer(
       "Times are seconds, or have a unit: 500ms, 30s, 2m, 1h.\n"
@@ -235,12 +282,14 @@ class Checker {
 
 CliCommand command_of(const Commands& commands) {
   const std::pair<CLI::App*, CliCommand> all[] = {
-      {commands.keygen, CliCommand::kKeygen}, {commands.pubkey, CliCommand::kPubkey},
-      {commands.check, CliCommand::kCheck},   {commands.plan, CliCommand::kPlan},
-      {commands.status, CliCommand::kStatus}, {commands.top, CliCommand::kTop},
-      {commands.reload, CliCommand::kReload}, {commands.confirm, CliCommand::kConfirm},
-      {commands.wait, CliCommand::kWait},     {commands.golden, CliCommand::kProbeGolden},
-      {commands.loop, CliCommand::kProbeLoop}};
+      {commands.keygen, CliCommand::kKeygen},  {commands.pubkey, CliCommand::kPubkey},
+      {commands.check, CliCommand::kCheck},    {commands.plan, CliCommand::kPlan},
+      {commands.status, CliCommand::kStatus},  {commands.top, CliCommand::kTop},
+      {commands.reload, CliCommand::kReload},  {commands.confirm, CliCommand::kConfirm},
+      {commands.wait, CliCommand::kWait},      {commands.golden, CliCommand::kProbeGolden},
+      {commands.loop, CliCommand::kProbeLoop}, {commands.set, CliCommand::kSet},
+      {commands.up, CliCommand::kUp},          {commands.down, CliCommand::kDown},
+      {commands.import, CliCommand::kImport}};
   for (const auto& [app, command] : all) {
     if (app->parsed()) return command;
   }
@@ -303,6 +352,9 @@ void check(const Commands& commands, const Texts& texts, CliArguments& out, Chec
       out.timeout = checker.span("--timeout", texts.answer_timeout);
       return;
     case CliCommand::kConfirm:
+    case CliCommand::kSet:
+    case CliCommand::kUp:
+    case CliCommand::kDown:
       out.timeout = checker.span("--timeout", texts.answer_timeout);
       return;
     case CliCommand::kReload:
@@ -379,6 +431,7 @@ CliOutcome parse_cli_arguments(int argc, const char* const* argv) {
     return usage_error(app, error.what());
   }
   out.command = command_of(commands);
+  if (out.command == CliCommand::kSet) out.set_words = commands.set->remaining();
   Checker checker;
   check(commands, texts, out, checker);
   if (!checker.error().empty()) return usage_error(app, checker.error());

@@ -20,6 +20,10 @@ enum class CliCommand : std::uint8_t {
   kWait,
   kProbeGolden,
   kProbeLoop,
+  kSet,
+  kUp,
+  kDown,
+  kImport,
 };
 
 // What was typed after `hawser`. Only the command's own members count.
@@ -31,6 +35,12 @@ struct CliArguments {
   std::string control_dir;  // where the control sockets are
 
   std::string key_file;  // keygen
+
+  std::vector<std::string> set_words;  // set, after the interface
+  std::string wg_quick_file;           // up, import; down: perhaps an interface's name
+  std::string daemon;                  // up: which hawserd; empty: the one beside this command
+  std::string out_dir;                 // import
+  std::string own_endpoint;            // import: where others reach this host
 
   // check, plan; probe: where names come from
   std::string network_file;

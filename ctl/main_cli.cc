@@ -8,11 +8,14 @@
 
 #include "ctl/cli_arguments.h"
 #include "ctl/cli_control.h"
+#include "ctl/cli_import.h"
 #include "ctl/cli_keys.h"
 #include "ctl/cli_live.h"
 #include "ctl/cli_network.h"
 #include "ctl/cli_output.h"
 #include "ctl/cli_probe.h"
+#include "ctl/cli_set.h"
+#include "ctl/cli_up.h"
 #include "ctl/cli_wait.h"
 #include "noise/crypto_init.h"
 #include "tun/system_random.h"
@@ -54,6 +57,14 @@ int run_command(const CliArguments& arguments) {
     case CliCommand::kProbeGolden:
     case CliCommand::kProbeLoop:
       return run_probe(arguments);
+    case CliCommand::kSet:
+      return print(set_interface(arguments));
+    case CliCommand::kUp:
+      return print(bring_up(arguments));
+    case CliCommand::kDown:
+      return print(bring_down(arguments));
+    case CliCommand::kImport:
+      return print(import_wg_quick(arguments));
   }
   return EXIT_FAILURE;
 }

@@ -24,6 +24,10 @@ namespace {
 // 10,000 peers with everything set take 3 MB.
 constexpr std::size_t kMaxFileLen = std::size_t{16} << 20;
 
+Error text_error(const std::string& path, const std::string& what, int code) {
+  return Error{fmt::format("{}: {}", path, what), code};
+}
+
 Error file_error(const std::string& path, const std::string& what, int code) {
   return Error{fmt::format("network file {}: {}", path, what), code};
 }
@@ -73,24 +77,30 @@ Result<PresharedKey> PresharedKeyFiles::preshared_key(const std::string& path) {
   return kept->second.clone();
 }
 
-Result<std::string> read_network_file(const std::string& path) {
+Result<std::string> read_text_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return file_error(path, std::strerror(errno), errno);
+  if (!fd) return text_error(path, std::strerror(errno), errno);
   struct stat info {};
   if (::fstat(fd.get(), &info) == 0 && S_ISDIR(info.st_mode)) {
-    return file_error(path, "it is a directory; give the file in it", EISDIR);
+    return text_error(path, "it is a directory; give the file in it", EISDIR);
   }
   std::string text;
   std::array<char, 65536> piece{};
   while (text.size() <= kMaxFileLen) {
     const ssize_t got = ::read(fd.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return file_error(path, std::strerror(errno), errno);
+    if (got < 0) return text_error(path, std::strerror(errno), errno);
     if (got == 0) return text;
     text.append(piece.data(), static_cast<std::size_t>(got));
   }
-  return file_error(
+  return text_error(
       path, fmt::format("it is longer than {} bytes; is it the right file?", kMaxFileLen), EFBIG);
+}
+
+Result<std::string> read_network_file(const std::string& path) {
+  Result<std::string> text = read_text_file(path);
+  if (!text) return Error{"network file " + text.error().message, text.error().code};
+  return text;
 }
 
 Result<LoadedPlan> load_plan(const NetworkSource& source,

@@ -52,7 +52,9 @@ struct LoadedPlan {
 Result<LoadedPlan> load_plan(const NetworkSource& source,
                              std::span<const IpAddress> local_addresses);
 
-// The whole of a text file, up to a bound that no network comes near; the message names the file.
+// The whole of a text file, up to a bound that no network comes near; the message names the file,
+// for read_network_file() as what it is.
+Result<std::string> read_text_file(const std::string& path);
 Result<std::string> read_network_file(const std::string& path);
 
 // The addresses of all interfaces of this network namespace, except `interface`.

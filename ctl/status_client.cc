@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -256,6 +257,21 @@ Status request_action(const std::string& directory, const std::string& interface
       ask(directory, interface, std::string(request) + "\n", kActionTime);
   if (!text) return text.error();
   return parse_action_reply(*text);
+}
+
+Status request_set(const std::string& directory, const std::string& interface,
+                   std::string_view request) {
+  const Result<std::string> text = ask(directory, interface, request, kActionTime);
+  if (!text) return text.error();
+  const std::size_t at = text->find("errno=");
+  if (at == std::string::npos) return Error{interface + ": the answer is cut off", EPROTO};
+  const std::string_view value(*text);
+  const auto code = status_integer(value.substr(at + 6, value.find('\n', at) - at - 6));
+  if (code && *code == 0) return {};
+  const int positive = static_cast<int>(std::abs(code.value_or(-EPROTO)));
+  return Error{fmt::format("{}: nothing was changed: {}; the daemon's log says more", interface,
+                           std::strerror(positive)),
+               positive};
 }
 
 Status parse_action_reply(std::string_view text) {

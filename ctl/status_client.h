@@ -57,6 +57,11 @@ Result<StatusAnswer> query_status(const std::string& directory, const std::strin
 Status request_action(const std::string& directory, const std::string& interface,
                       std::string_view request, Duration awake_within = kAnswerTime);
 
+// A set=1 request of the cross-platform UAPI, whole. `request` may hold secrets; the Error does
+// not.
+Status request_set(const std::string& directory, const std::string& interface,
+                   std::string_view request);
+
 // The whole answer, its errno line included. Any other errno than 0, and text that is not an
 // answer, is an error.
 Result<StatusAnswer> parse_status(std::string_view text);

@@ -1,0 +1,16 @@
+#pragma once
+#include "ctl/cli_arguments.h"
+#include "ctl/cli_output.h"
+
+namespace hawser {
+
+// `hawser up`: starts hawserd for the interface of a wg-quick file and sets it up: keys, peers,
+// MTU, addresses, routes. What the file wants and hawser up cannot do is refused before anything is
+// done; what fails on the way ends the daemon again, and the interface goes with it.
+CliOutput bring_up(const CliArguments& arguments);
+
+// `hawser down`: ends that daemon and waits until its interface is gone. Refuses where a network
+// runs.
+CliOutput bring_down(const CliArguments& arguments);
+
+}  // namespace hawser

@@ -1,0 +1,146 @@
+"""A wg-quick file run with hawser up and ended with hawser down; hawser set; hawser import."""
+
+import os
+
+import pytest
+
+import daemons
+from lab import wait_until
+from network_lab import hawser as plain_hawser
+from network_lab import reaches
+
+pytestmark = pytest.mark.hawser_only
+
+PORT = 51820
+
+
+class Site:
+    """A host with a wg-quick file of its own."""
+
+    def __init__(self, lab, engine, switch, number):
+        self.lab, self.engine, self.number = lab, engine, number
+        self.namespace = lab.namespace(f"site{number}")
+        switch.plug(self.namespace, "eth0", f"192.0.2.{number}/24", f"2001:db8::{number}/64")
+        self.interface = lab.tunnel_name()
+        self.dir = lab.dir / f"site{number}"
+        self.dir.mkdir()
+        self.path = self.dir / f"{self.interface}.conf"
+        self.private_key = daemons.genkey()
+        self.public_key = daemons.pubkey(self.private_key)
+        lab.finally_do(lambda: self.hawser("down", self.interface, check=False))
+
+    def hawser(self, *arguments, check=True):
+        environment = {**os.environ, "HAWSER_ENGINE": self.engine,
+                       "HAWSER_CONTROL_DIR": str(self.dir / "run"),
+                       "HAWSER_STATE_DIR": str(self.dir / "state")}
+        return plain_hawser(self.namespace, *arguments, check=check, env=environment)
+
+    def section(self, more: str = "") -> str:
+        """This site as others have it."""
+        return (f"# site{self.number}\n[Peer]\nPublicKey = {self.public_key}\n"
+                f"AllowedIPs = 10.7.0.{self.number}/32, 10.{self.number}.0.0/16\n"
+                f"Endpoint = 192.0.2.{self.number}:{PORT}\n{more}")
+
+    def write(self, *others: "Site", more: str = "") -> None:
+        self.path.touch(mode=0o600)
+        self.path.write_text(
+            f"[Interface]\nPrivateKey = {self.private_key}\nListenPort = {PORT}\n"
+            f"Address = 10.7.0.{self.number}/24\nMTU = 1380\n{more}\n" +
+            "\n".join(other.section() for other in others))
+
+
+@pytest.fixture
+def sites(lab, engine):
+    switch = lab.switch()
+    pair = [Site(lab, engine, switch, number) for number in (1, 2)]
+    pair[0].write(pair[1])
+    pair[1].write(pair[0])
+    return pair
+
+
+def test_a_wg_quick_file_comes_up_and_goes_without_a_trace(sites):
+    for site in sites:
+        done = site.hawser("up", site.path)
+        assert f"{site.interface}: up" in done.stdout
+    first, second = sites
+    reaches(first.namespace, "10.7.0.2")
+    link = first.namespace.ip("address", "show", "dev", first.interface)
+    assert "mtu 1380" in link and "inet 10.7.0.1/24" in link
+    assert first.interface in first.namespace.ip("route", "show", "10.2.0.0/16")
+    again = first.hawser("up", first.path, check=False)
+    assert again.returncode == 1 and "already" in again.stderr
+    for site in sites:
+        # The file, or the interface's name.
+        assert site.hawser("down", site.path if site is first else site.interface).returncode == 0
+        assert not site.namespace.link_exists(site.interface)
+        assert site.namespace.ip("route", "show", "10.2.0.0/16") == ""
+        wait_until(lambda: not site.namespace.pids(), 10, "its daemon has ended")
+        assert list((site.dir / "run").glob("*.sock")) == []
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is(sites):
+    site = sites[0]
+    for more, said in (("PostUp = touch /nowhere", ":6: PostUp is not run"),
+                       ("Table = 77", ":6: Table"), ("Nonsense = 1", ":6: unknown key Nonsense")):
+        site.write(sites[1], more=more)
+        done = site.hawser("up", site.path, check=False)
+        assert done.returncode == 1 and f"{site.path}{said}" in done.stderr, done.stderr
+        assert not site.namespace.link_exists(site.interface)
+    assert not site.namespace.pids()
+
+
+def test_a_failure_half_way_is_undone(sites):
+    site = sites[0]
+    # The port is somebody else's.
+    other = daemons.hawserd(site.namespace, site.engine, f"--listen-port={PORT}").start()
+    done = site.hawser("up", site.path, check=False)
+    assert done.returncode == 1 and "all of it was undone" in done.stderr, done.stderr
+    assert not site.namespace.link_exists(site.interface)
+    assert site.namespace.pids() == [other.process.pid]
+    assert other.stop() == 0
+
+
+def test_set_changes_what_runs(sites):
+    first, second = sites
+    for site in sites:
+        site.hawser("up", site.path)
+    reaches(first.namespace, "10.7.0.2")
+    psk = first.dir / "psk"
+    first.hawser("keygen", "--preshared", psk)
+    for site, other in ((first, second), (second, first)):
+        site.hawser("set", site.interface, "fwmark", "0", "peer", other.public_key, "preshared-key",
+                    psk, "allowed-ips", "+10.99.0.0/16,-10.2.0.0/16", "persistent-keepalive", 15)
+    status = first.hawser("status", first.interface).stdout
+    assert "10.99.0.0/16" in status and "10.2.0.0/16" not in status and "every 15 s" in status
+    assert "10.7.0.2/32" in status
+    reaches(first.namespace, "10.7.0.2")
+    first.hawser("set", first.interface, "peer", second.public_key, "remove")
+    assert second.public_key not in first.hawser("status", first.interface).stdout
+    for words, said in ((("peer", "me"), "base64"), (("lissten-port", "1"), "listen-port")):
+        done = first.hawser("set", first.interface, *words, check=False)
+        assert done.returncode == 2 and said in done.stderr
+
+
+def test_import_makes_files_that_run(sites):
+    first, second = sites
+    done = first.hawser("import", first.path, "--out", first.dir, "--host", "site1", "--endpoint",
+                        f"192.0.2.1:{PORT}")
+    network, key = (first.dir / f"{first.interface}.{kind}" for kind in ("toml", "key"))
+    assert str(network) in done.stdout
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert first.private_key not in network.read_text()
+    second.hawser("up", second.path)
+    daemon = daemons.hawserd(first.namespace, first.engine, f"--network={network}", "--host=site1",
+                             f"--private-key-file={key}", "--hosts-file=none",
+                             f"--control-dir={first.dir / 'run'}", interface=first.interface,
+                             socket_dir=first.dir / "run").start()
+    reaches(first.namespace, "10.7.0.2")
+    # What a network's file says is changed there.
+    refused = first.hawser("set", first.interface, "listen-port", 1, check=False)
+    assert refused.returncode == 1 and "edit the network file" in refused.stderr
+    refused = first.hawser("down", first.interface, check=False)
+    assert refused.returncode == 1 and "runs a network" in refused.stderr
+    again = first.hawser("import", first.path, "--out", first.dir, "--host", "site1", "--endpoint",
+                         f"192.0.2.1:{PORT}", check=False)
+    assert again.returncode == 1 and "nothing was written" in again.stderr
+    assert daemon.stop() == 0
