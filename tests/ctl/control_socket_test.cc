@@ -13,6 +13,7 @@
 #include <cstring>
 #include <string>
 
+#include "ctl/status_client.h"
 #include "tests/ctl/temporary_directory.h"
 
 namespace hawser {
@@ -69,6 +70,19 @@ TEST(ControlSocket, OneThatAnswersIsLeftAlone) {
   EXPECT_THAT(second.error().message, HasSubstr("another daemon serves interface wg0"));
   EXPECT_TRUE(first->still_there());
   EXPECT_TRUE(ControlSocket::listen(directory.path(), "wg1").ok());
+}
+
+TEST(ControlSocket, ADaemonIsFoundByItsProcess) {
+  const TemporaryDirectory directory;
+  const auto socket = ControlSocket::listen(directory.path(), "wg0");
+  ASSERT_TRUE(socket.ok());
+  EXPECT_EQ(daemon_pid(directory.path(), "wg0"), ::getpid());
+  EXPECT_EQ(daemon_pid(directory.path(), "wg1"), std::nullopt);
+  const auto found = interface_of_process(directory.path(), ::getpid());
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(*found, "wg0");
+  EXPECT_THAT(interface_of_process(directory.path(), 1).error().message,
+              HasSubstr("process id 1 "));
 }
 
 TEST(ControlSocket, OneWithAFullBacklogIsInUse) {
