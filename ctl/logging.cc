@@ -4,14 +4,17 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/dist_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <syslog.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
 #include "ctl/log_limiter.h"
+#include "ctl/log_writer.h"
 
 namespace hawser {
 
@@ -52,6 +55,23 @@ std::string one_line(std::string message) {
   return message;
 }
 
+// By write(2): a thread that is stuck there holds no lock of stdio's, for which exit(3) would wait.
+class StderrSink : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::string_view left(line.data(), line.size());
+    while (!left.empty()) {
+      const ssize_t put = ::write(STDERR_FILENO, left.data(), left.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put <= 0) return;  // nowhere else to say so
+      left.remove_prefix(static_cast<std::size_t>(put));
+    }
+  }
+  void flush_() override {}
+};
+
 class LogFileSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
   explicit LogFileSink(LogFile file) : file_(std::move(file)) {}
@@ -67,13 +87,11 @@ class LogFileSink : public spdlog::sinks::base_sink<std::mutex> {
   LogFile file_;
 };
 
-}  // namespace
-
-struct Logger::Impl {
-  Impl(const DaemonOptions& options, Clock& given, std::optional<LogFile> file)
-      : clock(given),
-        ident(fmt::format("hawserd({})", options.interface)),
-        to_stderr(std::make_shared<spdlog::sinks::stderr_sink_mt>()),
+// Where lines end up. The writer's thread owns it.
+struct Output {
+  Output(const DaemonOptions& options, std::optional<LogFile> file)
+      : ident(fmt::format("hawserd({})", options.interface)),
+        to_stderr(std::make_shared<StderrSink>()),
         sinks(std::make_shared<spdlog::sinks::dist_sink_mt>()),
         logger("hawserd", sinks) {
     const std::string pattern = fmt::format("%Y-%m-%d %H:%M:%S.%e %-7l ({}) %v", options.interface);
@@ -89,14 +107,29 @@ struct Logger::Impl {
     }
     logger.set_level(threshold(options.verbosity));
   }
+  void write(const LogLine& line) {
+    logger.log(line.said, spdlog::source_loc{}, to_spdlog(line.level), line.text);
+  }
 
-  Clock& clock;
   const std::string ident;  // syslog(3) keeps the pointer
-  std::shared_ptr<spdlog::sinks::stderr_sink_mt> to_stderr;
+  std::shared_ptr<StderrSink> to_stderr;
   std::shared_ptr<spdlog::sinks::dist_sink_mt> sinks;
   spdlog::logger logger;
+};
+
+}  // namespace
+
+struct Logger::Impl {
+  Impl(const DaemonOptions& options, Clock& given, std::optional<LogFile> file)
+      : clock(given),
+        output(std::make_shared<Output>(options, std::move(file))),
+        writer([to = output](const LogLine& line) { to->write(line); }) {}
+
+  Clock& clock;
+  std::shared_ptr<Output> output;
   std::mutex mutex;
   LogLimiter limiter;  // under mutex
+  LogWriter writer;
 };
 
 Logger::Logger(const DaemonOptions& options, Clock& clock, std::optional<LogFile> file)
@@ -106,7 +139,7 @@ Logger::~Logger() = default;
 
 LogSink Logger::sink() {
   return [this](LogLevel level, const std::string& message) {
-    if (!impl_->logger.should_log(to_spdlog(level))) return;
+    if (!impl_->output->logger.should_log(to_spdlog(level))) return;
     std::optional<std::uint64_t> left_out;
     {
       const std::lock_guard lock(impl_->mutex);
@@ -120,9 +153,16 @@ LogSink Logger::sink() {
 }
 
 void Logger::say(LogLevel level, const std::string& message) {
-  impl_->logger.log(to_spdlog(level), "{}", one_line(message));
+  if (!impl_->output->logger.should_log(to_spdlog(level))) return;
+  impl_->writer.add({level, std::chrono::system_clock::now(), one_line(message)});
 }
 
-void Logger::leave_stderr() { impl_->sinks->remove_sink(impl_->to_stderr); }
+bool Logger::flush() { return impl_->writer.flush(); }
+
+// The sink stays where it is: to take it out, the writer's thread would have to be waited for.
+void Logger::leave_stderr() {
+  flush();
+  impl_->output->to_stderr->set_level(spdlog::level::off);
+}
 
 }  // namespace hawser

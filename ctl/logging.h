@@ -12,7 +12,7 @@ namespace hawser {
 
 // Logger says things to stderr in the foreground, and to syslog in the background; with --log-file
 // to that file instead. Until a daemon in the background is ready, stderr has them as well. Any
-// thread.
+// thread; nobody waits for who reads the log (ctl/log_writer.h).
 class Logger {
  public:
   // `clock` outlives the logger. `file`: options.log_file, opened, if there is one.
@@ -25,6 +25,9 @@ class Logger {
   LogSink sink();
   // Not limited: for what is said once. Line breaks and control characters are replaced.
   void say(LogLevel level, const std::string& message);
+  // Waits, for a bounded time, until what was said is written: before something else is printed.
+  // False: it is not.
+  bool flush();
   // The background daemon is ready: its terminal is no longer its own.
   void leave_stderr();
 

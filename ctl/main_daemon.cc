@@ -52,7 +52,10 @@ int serve(DaemonOptions options, Readiness& readiness) {
   Logger logger(options, clock, std::move(log_file));
   for (const auto& [level, text] : early) logger.say(level, text);
   const auto daemon = Daemon::make(options, logger, std::move(network));
-  if (!daemon) return fail(daemon.error().message);
+  if (!daemon) {
+    logger.flush();
+    return fail(daemon.error().message);
+  }
   (*daemon)->start();
   if (readiness.in_background()) logger.leave_stderr();
   readiness.report_ready();

@@ -9,9 +9,6 @@
 namespace hawser {
 namespace {
 
-HostRouteMark own_address_mark{.own_address = true};
-HostRouteMark route_mark{.own_address = false};
-
 const IpAddress* first_of(const std::vector<IpAddress>& addresses, IpFamily family) {
   const auto found = std::find_if(addresses.begin(), addresses.end(), [&](const IpAddress& a) {
     return a.family == family && !a.is_link_local() && !a.is_loopback();
@@ -33,20 +30,18 @@ struct Device::Impl {
         handshaker(state, store),
         configurator(state, handshaker) {}
 
-  void put_host_routes(const HostRoutes& routes);
+  void choose_icmp_sources(const HostRoutes& routes);
   PeerView view_of(const Peer& peer, Instant now) const;
 
   DeviceState state;
   Handshaker handshaker;
   Configurator configurator;
-  std::map<Prefix, HostRouteMark*> present_routes;  // under state.mutex
 };
 
 Device::Device(DeviceOptions options, RandomSource& random, LogSink log, TimestampStore* store)
     : impl_(std::make_unique<Impl>(std::move(options), random, std::move(log), store)) {
   impl_->state.mtu = impl_->state.options.mtu;
-  const std::lock_guard lock(impl_->state.mutex);
-  impl_->put_host_routes({});
+  set_host_routes({});
 }
 
 Device::~Device() {
@@ -113,32 +108,14 @@ void Device::forget_source(const IpAddress& gone) {
   for (const auto& [order, peer] : impl_->state.peers_in_order) peer->endpoint.forget_source(gone);
 }
 
+// Without the device's lock: there may be a million of them.
 void Device::set_host_routes(const HostRoutes& routes) {
-  {
-    const std::lock_guard lock(impl_->state.mutex);
-    impl_->put_host_routes(routes);
-  }
+  impl_->state.host_routes.set(routes, impl_->state.options.own_addresses);
+  impl_->choose_icmp_sources(routes);
   impl_->state.domain.reclaim();
 }
 
-// Only the difference is written: a host with a full routing table changes it all the time.
-void Device::Impl::put_host_routes(const HostRoutes& routes) {
-  std::map<Prefix, HostRouteMark*> wanted;
-  for (const Prefix& prefix : routes.routes) wanted[prefix] = &route_mark;
-  for (const auto* addresses : {&routes.own_addresses, &state.options.own_addresses}) {
-    for (const IpAddress& own : *addresses) wanted[Prefix(own, own.bits())] = &own_address_mark;
-  }
-  PrefixMap<HostRouteMark>::Edit edit(state.host_routes);
-  for (const auto& [prefix, mark] : present_routes) {
-    if (!wanted.contains(prefix)) edit.remove(prefix);
-  }
-  for (const auto& [prefix, mark] : wanted) {
-    const auto present = present_routes.find(prefix);
-    if (present == present_routes.end() || present->second != mark) edit.insert(prefix, mark);
-  }
-  edit.commit();
-  present_routes = std::move(wanted);
-
+void Device::Impl::choose_icmp_sources(const HostRoutes& routes) {
   const std::lock_guard lock(state.icmp_mutex);
   for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
     IpAddress& source = state.icmp_source[family == IpFamily::kV4 ? 0 : 1];

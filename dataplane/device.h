@@ -78,6 +78,7 @@ class Device {
   // Down: sessions and timers are cleared, packets in either direction dropped. Up: staged packets
   // go out, and a keepalive where a persistent keepalive is set.
   void set_up(bool up, const Now& now);
+  // Does not take the device's lock; one thread's at a time, in the order of what is told.
   void set_host_routes(const HostRoutes& routes);
   // Tells every peer of the overlay that this controller will stop; they turn to another one. What
   // still comes is forwarded, so the caller lets some time pass before it ends.

@@ -15,6 +15,7 @@
 #include "dataplane/device.h"
 #include "dataplane/fair_mutex.h"
 #include "dataplane/handshake_queue.h"
+#include "dataplane/host_route_table.h"
 #include "dataplane/icmp_limiter.h"
 #include "dataplane/overlay_tables.h"
 #include "dataplane/peer.h"
@@ -47,11 +48,6 @@ struct alignas(64) PathCounters {
   PathCounter icmp_errors_sent;
 };
 
-// What stands in the table of the host's own routes.
-struct HostRouteMark {
-  bool own_address = false;
-};
-
 // DeviceState is what workers, the handshake thread and control threads see of the device.
 struct DeviceState {
   DeviceState(DeviceOptions device_options, RandomSource& random_source, LogSink log_sink)
@@ -65,7 +61,7 @@ struct DeviceState {
 
   // --- read by workers without a lock ---
   PrefixMap<Peer> allowed_ips{domain};
-  PrefixMap<HostRouteMark> host_routes{domain};
+  HostRouteTable host_routes{domain};
   OverlayTables overlay{domain};
   SessionTable sessions{domain};
   StagedPool staged_pool;

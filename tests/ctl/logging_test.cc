@@ -61,8 +61,10 @@ TEST(Logging, AFileTakesThePlaceOfStderrAndMayBeRotated) {
     ASSERT_TRUE(file.ok()) << file.error().message;
     Logger logger(options, clock, std::move(*file));
     logger.say(LogLevel::kInfo, "first");
+    EXPECT_TRUE(logger.flush());
     std::filesystem::rename(path, directory / "log.1");
     logger.say(LogLevel::kInfo, "second");
+    EXPECT_TRUE(logger.flush());
     std::filesystem::resize_file(path, 0);  // logrotate's copytruncate
     logger.say(LogLevel::kInfo, "third");
   }

@@ -33,6 +33,27 @@ def test_a_signal_ends_it_cleanly(daemon, number):
     gone(daemon)
 
 
+@pytest.mark.hawser_only
+def test_nobody_waits_for_who_reads_the_log(lab, engine, tmp_path):
+    """Standard error is a full pipe that nobody reads."""
+    pipe = tmp_path / "stderr"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(held, b"x")
+    a, b = hosts.Host(lab, 1, "a"), hosts.Host(lab, 2, "b")
+    lab.switch().plug(a.namespace, "eth0", *a.outer_addresses())
+    a.run_hawserd(engine, prefix=["sh", "-c", 'exec "$@" 2>"$0"', str(pipe)])
+    a.bring_up()
+    a.wg("set", "peer", b.public_key, "allowed-ips", b.allowed_only(),
+         "endpoint", f"{b.outer4}:{b.port}", "persistent-keepalive", 1)
+    sent = a.transfer(b)[1]
+    wait_until(lambda: a.transfer(b)[1] >= sent + 2 * 148, 20, "initiations go on")
+    assert a.daemon.stop() == 0
+    os.close(held)
+
+
 def test_deleting_the_interface_ends_it(daemon):
     daemon.namespace.ip("link", "delete", daemon.interface)
     # A service manager that restarts what failed brings it back.

@@ -1,0 +1,40 @@
+#pragma once
+#include <mutex>
+#include <vector>
+
+#include "base/quiescent.h"
+#include "dataplane/host_routes.h"
+#include "routing/allowed_ips.h"
+
+namespace hawser {
+
+// HostRouteTable holds the host's addresses and routes as workers look them up. It has a lock of
+// its own, not the device's: what changes a full routing table keeps neither handshakes nor
+// requests waiting.
+class HostRouteTable {
+ public:
+  struct Mark {
+    bool own_address = false;
+  };
+
+  explicit HostRouteTable(QuiescentDomain& domain) : table_(domain) {}
+
+  // As PrefixMap's: inside a reader section.
+  PrefixMap<Mark>::Match lookup(const IpAddress& address) const { return table_.lookup(address); }
+
+  // Writes the difference only: a host with a full routing table changes it all the time. Returns
+  // how many prefixes differ. `given`: addresses that are ours besides. Any thread.
+  std::size_t set(const HostRoutes& routes, const std::vector<IpAddress>& given);
+
+ private:
+  using Prefixes = std::vector<Prefix>;  // sorted, each once
+
+  void write(const Prefixes& changed);
+
+  std::mutex mutex_;
+  PrefixMap<Mark> table_;
+  Prefixes routes_;         // under mutex_
+  Prefixes own_addresses_;  // under mutex_
+};
+
+}  // namespace hawser
