@@ -1,0 +1,31 @@
+// A wg-quick file: whatever it holds, it is refused with the lines that are wrong, or understood;
+// and what is made of it is a network file, or refused.
+#include <string>
+#include <string_view>
+
+#include "ctl/cli_import.h"
+#include "ctl/wg_quick_file.h"
+#include "mesh/load.h"
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) __builtin_trap();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t len) {
+  using namespace hawser;
+  const std::string_view text(reinterpret_cast<const char*>(data), len);
+  const Result<WgQuickFile> file = parse_wg_quick(text, "wg0.conf");
+  if (!file) {
+    require(file.error().message.starts_with("wg0.conf:"));
+    return 0;
+  }
+  (void)unsupported_settings(*file, "wg0.conf");
+  const auto network =
+      import_as_full_mesh(*file, {"wg0", "wg0.conf"}, "here", "here.example.com:51820");
+  if (network) (void)load_network(network->text);
+  return 0;
+}
