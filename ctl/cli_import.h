@@ -22,7 +22,7 @@ struct ImportedNetwork {
 Result<ImportedNetwork> import_as_full_mesh(const WgQuickFile& file, const WgQuickName& name,
                                             const std::string& host, const std::string& endpoint);
 
-// `hawser import`: writes NAME.toml, NAME.key (0600) and a file for each preshared key, none of
+// `hawser import`: writes NAME.toml, NAME.key (0600) and NAME-PEER.psk (0600) where needed, none of
 // which may exist; what was not taken over is said.
 CliOutput import_wg_quick(const CliArguments& arguments);
 
