@@ -187,7 +187,7 @@ Status Daemon::Impl::make_device() {
   DeviceChange initial;
   if (plan) {
     initial = plan_change(plan->plan, nullptr, plan->preshared_keys);
-    initial.private_key = std::exchange(plan->private_key, PrivateKey());
+    initial.private_key = plan->private_key.clone();
   } else if (!options.private_key_file.empty()) {
     Result<PrivateKey> key = read_private_key_file(options.private_key_file);
     if (!key) return key.error();

@@ -32,6 +32,9 @@ PeerStatus PeerStatus::read(const std::vector<StatusLine>& lines) {
   const auto number = [&](std::string_view key) { return status_number(lines, key); };
   PeerStatus peer;
   peer.public_key = status_key_to_base64(text("public_key"));
+  const std::string next_key = text("next_public_key");
+  if (!next_key.empty()) peer.next_public_key = status_key_to_base64(next_key);
+  peer.uses_next_key = text("uses_next_key") == "true";
   peer.name = text("name");
   peer.role = text("role");
   peer.address = text("address");

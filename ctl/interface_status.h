@@ -11,8 +11,10 @@ namespace hawser {
 
 // What a daemon says of one peer; numbers are 0 and texts empty where it says nothing.
 struct PeerStatus {
-  std::string public_key;  // base64
-  std::string name;        // in the network; empty: it has none
+  std::string public_key;       // base64
+  std::string next_public_key;  // base64; empty: none
+  bool uses_next_key = false;
+  std::string name;  // in the network; empty: it has none
   std::string role;
   std::string address;              // inside the tunnel, in a network
   std::string endpoint;             // ADDR:PORT

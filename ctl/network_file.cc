@@ -71,10 +71,18 @@ PresharedKeyFiles::PresharedKeyFiles(const std::string& network_file)
 Result<PresharedKey> PresharedKeyFiles::preshared_key(const std::string& path) {
   const auto known = keys_.find(path);
   if (known != keys_.end()) return known->second.clone();
-  auto read = read_preshared_key_file(path.starts_with('/') ? path : directory_ + path);
+  auto read = read_preshared_key_file(in_directory(path));
   if (!read) return read.error();
   const auto kept = keys_.emplace(path, std::move(*read)).first;
   return kept->second.clone();
+}
+
+Result<PrivateKey> PresharedKeyFiles::private_key(const std::string& path) {
+  return read_private_key_file(in_directory(path));
+}
+
+std::string PresharedKeyFiles::in_directory(const std::string& path) const {
+  return path.starts_with('/') ? path : directory_ + path;
 }
 
 Result<std::string> read_text_file(const std::string& path) {
@@ -103,6 +111,24 @@ Result<std::string> read_network_file(const std::string& path) {
   return text;
 }
 
+namespace {
+
+// The next file's key goes before `key` where it fits the network file better.
+Status choose_private_key(Result<PrivateKey>& key, const NetworkHost& self, KeyFiles& files) {
+  const auto rank = [&](const Result<PrivateKey>& candidate) {
+    if (!candidate) return 0;
+    const PublicKey derived = candidate->derive_public();
+    return derived == self.public_key ? 2 : derived == self.public_key_next ? 1 : 0;
+  };
+  if (!self.private_key_next_file.empty()) {
+    Result<PrivateKey> next = files.private_key(self.private_key_next_file);
+    if (rank(next) > rank(key)) key = std::move(next);
+  }
+  return key ? Status() : Status(key.error());
+}
+
+}  // namespace
+
 Result<LoadedPlan> load_plan(const NetworkSource& source,
                              std::span<const IpAddress> local_addresses) {
   // Both files, so that a missing key does not hide a missing network, and the other way round.
@@ -125,7 +151,10 @@ Result<LoadedPlan> load_plan(const NetworkSource& source,
     if (!key) error.message += "\n" + key.error().message;
     return error;
   }
-  if (!key) return key.error();
+  if (Status chosen = choose_private_key(key, *loaded.network.find(source.host), key_files);
+      !chosen) {
+    return chosen.error();
+  }
 
   Result<HostPlan> plan = plan_host(loaded.network, source.host);
   if (!plan) return file_error(source.file, plan.error().message, EINVAL);

@@ -24,15 +24,18 @@ struct NetworkSource {
 // Keys by the path that the network file has for them.
 using PresharedKeys = std::map<std::string, PresharedKey>;
 
-// PresharedKeyFiles reads preshared keys under the rules of ctl/key_file.h, each file once, and
-// keeps them. A relative path is relative to the network file's directory.
+// PresharedKeyFiles reads keys that the network file names under the rules of ctl/key_file.h, each
+// file once, and keeps them. A relative path is relative to the network file's directory.
 class PresharedKeyFiles : public KeyFiles {
  public:
   explicit PresharedKeyFiles(const std::string& network_file);
   Result<PresharedKey> preshared_key(const std::string& path) override;
+  Result<PrivateKey> private_key(const std::string& path) override;
   PresharedKeys take() { return std::move(keys_); }
 
  private:
+  std::string in_directory(const std::string& path) const;
+
   std::string directory_;
   PresharedKeys keys_;
 };
@@ -40,6 +43,7 @@ class PresharedKeyFiles : public KeyFiles {
 // LoadedPlan is all that a host needs to run its share of a network, read and checked.
 struct LoadedPlan {
   HostPlan plan;
+  // Of the host's key files: the one whose key is public_key, else the one with the next.
   PrivateKey private_key;
   PresharedKeys preshared_keys;
   std::vector<std::string> warnings;  // "FILE:LINE: warning: …"

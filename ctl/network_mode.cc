@@ -41,6 +41,13 @@ NetworkFacts facts_of(const HostPlan& plan) {
   return facts;
 }
 
+// The peers, and which of its keys this host has.
+DeviceChange whole_change(const LoadedPlan& from, const LoadedPlan& to) {
+  DeviceChange change = plan_change(to.plan, &from.plan, to.preshared_keys);
+  change.private_key = to.private_key.clone();
+  return change;
+}
+
 void log_lines(const LogSink& log, LogLevel level, std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
@@ -147,7 +154,6 @@ Result<LoadedPlan> NetworkMode::Impl::load() {
   Result<LoadedPlan> loaded = load_network_plan(parts.options);
   if (!loaded) return loaded;
   for (const std::string& warning : loaded->warnings) parts.log(LogLevel::kWarning, warning);
-  loaded->private_key = PrivateKey();  // checked; the device has it
   return loaded;
 }
 
@@ -191,7 +197,7 @@ Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
     take_back();
     return extended;
   }
-  if (Status set = parts.control.set(plan_change(to.plan, &from.plan, to.preshared_keys)); !set) {
+  if (Status set = parts.control.set(whole_change(from, to)); !set) {
     take_back();
     return set;
   }

@@ -8,10 +8,10 @@ namespace hawser {
 
 namespace {
 
-const PlanPeer* find_peer(const HostPlan* plan, const PublicKey& key) {
+const PlanPeer* find_peer(const HostPlan* plan, const PlanPeer& wanted) {
   if (plan == nullptr) return nullptr;
   const auto found = std::find_if(plan->peers.begin(), plan->peers.end(),
-                                  [&](const PlanPeer& peer) { return peer.public_key == key; });
+                                  [&](const PlanPeer& peer) { return is_same_peer(peer, wanted); });
   return found == plan->peers.end() ? nullptr : &*found;
 }
 
@@ -29,6 +29,7 @@ PeerChange peer_change(const PlanPeer& peer, const PlanPeer* previous, const Pre
   PeerChange change;
   change.public_key = peer.public_key;
   change.name = peer.name;
+  change.next_public_key = peer.public_key_next.value_or(PublicKey());
   change.replace_allowed_ips = true;
   for (const Prefix& prefix : peer.allowed_ips) change.allowed_ips.push_back({prefix, false});
   change.persistent_keepalive = peer.persistent_keepalive.value_or(0);
@@ -91,7 +92,7 @@ DeviceChange plan_change(const HostPlan& plan, const HostPlan* previous,
     change.listen_port = plan.interface.listen_port.value_or(0);
   }
   for (const PlanPeer& peer : plan.peers) {
-    change.peers.push_back(peer_change(peer, find_peer(previous, peer.public_key), keys));
+    change.peers.push_back(peer_change(peer, find_peer(previous, peer), keys));
   }
   change.overlay = plan_overlay(plan);
   return change;

@@ -20,8 +20,12 @@ Status check_reload(const HostPlan& running, const HostPlan& wanted) {
     return needs_restart(fmt::format("the interface's name ({} → {})", running.interface.name,
                                      wanted.interface.name));
   }
-  if (running.public_key != wanted.public_key) {
-    return needs_restart(fmt::format("the key of this host, {}", wanted.host));
+  const bool same_key = running.public_key == wanted.public_key ||
+                        running.public_key_next == wanted.public_key ||
+                        running.public_key == wanted.public_key_next;
+  if (!same_key) {
+    return needs_restart(
+        fmt::format("the key of this host, {}, unless public_key_next announced it,", wanted.host));
   }
   if (running.network != wanted.network) {
     return needs_restart(

@@ -114,6 +114,10 @@ void add_counters(Lines& lines, const DeviceCounters& counters) {
 void add_peer(Lines& lines, const PeerView& peer, const std::optional<NetworkFacts>& network) {
   lines.add("public_key", to_hex(peer.public_key.bytes));
   if (network) add_network_peer(lines, *network, peer);
+  if (peer.next_public_key) {
+    lines.add("next_public_key", to_hex(peer.next_public_key->bytes));
+    lines.add("uses_next_key", peer.uses_next_key);
+  }
   if (peer.endpoint) lines.add("endpoint", peer.endpoint->to_string());
   lines.add("last_handshake_time_sec", peer.last_handshake.seconds);
   lines.add("tx_bytes", peer.tx_bytes);

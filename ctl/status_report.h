@@ -61,6 +61,7 @@ std::string_view to_string(ForwardMode mode);
 // sent_datagrams, relayed_packets, tun_read_packets, tun_written_packets, icmp_errors_sent,
 // handshakes_completed, cookie_replies_sent, gso_refusals, drop.REASON (those of no peer).
 // Peer: public_key, endpoint, last_handshake_time_sec, tx_bytes, rx_bytes,
+// next_public_key and uses_next_key (while it goes over to another key),
 // persistent_keepalive_interval, has_session, handshake_attempts (initiations in a
 // row without an answer so far), num_staged, drop.REASON, allowed_ip.
 //

@@ -142,6 +142,10 @@ std::string format_session(const PeerStatus& peer) {
 void format_peer(Sheet& sheet, const Lines& lines, const PeerStatus& peer,
                  const InterfaceStatus& status, std::int64_t now) {
   format_peer_head(sheet, peer, status);
+  if (!peer.next_public_key.empty()) {
+    sheet.line("next key",
+               peer.next_public_key + (peer.uses_next_key ? " (in use)" : " (not yet)"));
+  }
   sheet.line("endpoint", format_endpoint(peer));
   sheet.line("allowed ips", peer.allowed_ips.empty()
                                 ? "(none)"
@@ -162,7 +166,8 @@ void format_peer(Sheet& sheet, const Lines& lines, const PeerStatus& peer,
 
 // A host of a network with no more than one route, which nobody watches: all of it fits a line.
 bool is_plain(const PeerStatus& peer) {
-  return !peer.name.empty() && !peer.is_controller && peer.allowed_ips.size() <= 1;
+  return !peer.name.empty() && !peer.is_controller && peer.allowed_ips.size() <= 1 &&
+         peer.next_public_key.empty();
 }
 
 std::string format_plain(const Lines& lines, const PeerStatus& peer, std::int64_t now) {

@@ -21,6 +21,10 @@ struct AllowedIpChange {
 // replace_allowed_ips comes before allowed_ips.
 struct PeerChange {
   PublicKey public_key;
+  // Another key that the same peer may have: it is accepted under either. Zero: none. A peer whose
+  // keys become one of the two, or the same two the other way round, keeps its session as long as
+  // the key that made it stays.
+  std::optional<PublicKey> next_public_key;
   bool remove = false;
   bool update_only = false;                   // an absent peer is not created
   std::optional<PresharedKey> preshared_key;  // zero: none

@@ -57,15 +57,18 @@ Status Configurator::check(const DeviceChange& change) const {
 // what a new peer has.
 void Configurator::replace_peers(DeviceChange& change, AllowedIpsEdit& edit) {
   std::unordered_set<PublicKey> named;
+  std::unordered_set<const Peer*> kept;
   for (PeerChange& peer : change.peers) {
     if (!named.insert(peer.public_key).second) continue;
+    kept.insert(find_peer(peer));
     peer.replace_allowed_ips = true;
     if (!peer.preshared_key) peer.preshared_key.emplace();
+    if (!peer.next_public_key) peer.next_public_key.emplace();
     if (!peer.persistent_keepalive) peer.persistent_keepalive = 0;
   }
   std::vector<Peer*> gone;
   for (const auto& [order, peer] : state_.peers_in_order) {
-    if (!named.contains(peer->public_key)) gone.push_back(peer);
+    if (!kept.contains(peer)) gone.push_back(peer);
   }
   for (Peer* peer : gone) remove_peer(*peer, edit);
 }
@@ -83,12 +86,39 @@ void Configurator::apply_private_key(PrivateKey key, AllowedIpsEdit& edit) {
   if (state_.identity.has_private_key() && self != state_.peers.end()) {
     remove_peer(*self->second, edit);
   }
+  if (const auto next = state_.next_keys.find(state_.identity.public_key());
+      state_.identity.has_private_key() && next != state_.next_keys.end()) {
+    handshaker_.set_keys(*next->second, next->second->public_key, std::nullopt);
+  }
   handshaker_.identity_changed();
 }
 
+// The one that has the key now; where the change may make a peer, also the one that will have it,
+// or had it until now.
+Peer* Configurator::find_peer(const PeerChange& change) const {
+  const auto present = state_.peers.find(change.public_key);
+  if (present != state_.peers.end()) return present->second;
+  if (change.remove || change.update_only) return nullptr;
+  if (Peer* const peer = state_.find_by_key(change.public_key)) return peer;
+  if (!change.next_public_key) return nullptr;
+  const auto found = state_.peers.find(*change.next_public_key);
+  return found == state_.peers.end() ? nullptr : found->second;
+}
+
+void Configurator::apply_keys(Peer& peer, const PeerChange& change) {
+  std::optional<PublicKey> next = peer.next_public_key;
+  if (change.next_public_key) next = *change.next_public_key;
+  // Not a second one, and nobody else's: only a mistake could say so.
+  const Peer* const other = next ? state_.find_by_key(*next) : nullptr;
+  if (next && (next->is_zero() || *next == change.public_key ||
+               *next == state_.identity.public_key() || (other != nullptr && other != &peer))) {
+    next.reset();
+  }
+  handshaker_.set_keys(peer, change.public_key, next);
+}
+
 void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
-  const auto found = state_.peers.find(change.public_key);
-  Peer* peer = found == state_.peers.end() ? nullptr : found->second;
+  Peer* peer = find_peer(change);
   if (change.remove) {
     if (peer != nullptr) remove_peer(*peer, edit);
     return;
@@ -97,9 +127,14 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
       state_.identity.has_private_key() && change.public_key == state_.identity.public_key();
   if (is_self || (peer == nullptr && change.update_only)) return;
   if (peer == nullptr) peer = &create_peer(change.public_key);
+  apply_keys(*peer, change);
 
   if (change.preshared_key) {
-    peer->control.handshake.set_preshared_key(std::move(*change.preshared_key));
+    PeerControl& control = peer->control;
+    if (control.other_key) {
+      control.other_key->handshake.set_preshared_key(change.preshared_key->clone());
+    }
+    control.handshake.set_preshared_key(std::move(*change.preshared_key));
   }
   std::uint32_t wake = kFlushStaged;
   if (change.name) peer->control.name = std::move(*change.name);
@@ -173,6 +208,7 @@ void Configurator::remove_peer(Peer& peer, AllowedIpsEdit& edit) {
   state_.drops.take_over(peer.drops);
   peer.control.removed = true;
   state_.peers.erase(peer.public_key);
+  if (peer.next_public_key) state_.next_keys.erase(*peer.next_public_key);
   state_.peers_in_order.erase(peer.control.order);
   removed_.push_back(&peer);
 }

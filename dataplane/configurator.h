@@ -28,6 +28,8 @@ class Configurator {
   void apply_allowed_ips(Peer& peer, const PeerChange& change, AllowedIpsEdit& edit);
   void add_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit);
   void remove_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit);
+  Peer* find_peer(const PeerChange& change) const;
+  void apply_keys(Peer& peer, const PeerChange& change);
   Peer& create_peer(const PublicKey& key);
   void remove_peer(Peer& peer, AllowedIpsEdit& edit);
 

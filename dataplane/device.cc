@@ -133,6 +133,8 @@ void Device::Impl::choose_icmp_sources(const HostRoutes& routes) {
 PeerView Device::Impl::view_of(const Peer& peer, Instant now) const {
   PeerView view;
   view.public_key = peer.public_key;
+  view.next_public_key = peer.next_public_key;
+  view.uses_next_key = peer.next_public_key == peer.control.session_key;
   view.preshared_key = peer.control.handshake.preshared_key().clone();
   Endpoint endpoint;
   if (peer.endpoint.get(endpoint)) view.endpoint = endpoint;

@@ -90,6 +90,7 @@ struct DeviceState {
   Identity identity;
   std::uint32_t fwmark = 0;
   std::unordered_map<PublicKey, Peer*> peers;
+  std::unordered_map<PublicKey, Peer*> next_keys;  // by Peer::next_public_key
   std::map<std::uint64_t, Peer*> peers_in_order;
   std::uint64_t next_order = 0;
   Overlay overlay_config;
@@ -123,6 +124,13 @@ struct DeviceState {
       drops.take_over(peer->drops);
       delete peer;
     }
+  }
+
+  // By either of its keys; null: none.
+  Peer* find_by_key(const PublicKey& key) const {
+    if (const auto found = peers.find(key); found != peers.end()) return found->second;
+    const auto next = next_keys.find(key);
+    return next == next_keys.end() ? nullptr : next->second;
   }
 
   void say(LogLevel level, const std::string& text) const {

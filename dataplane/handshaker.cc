@@ -116,6 +116,7 @@ void Handshaker::identity_changed() {
   for (const auto& [order, peer] : state_.peers_in_order) {
     forget_pending_index(*peer);
     peer->control.handshake.identity_changed();
+    if (peer->control.other_key) peer->control.other_key->handshake.identity_changed();
     peer->sessions.stop_sending();
     peer->control.retransmit_at.reset();
     peer->control.last_handshake_sent.reset();
@@ -184,17 +185,23 @@ bool Handshaker::admit(const QueuedHandshake& queued, std::size_t queue_len, con
 void Handshaker::on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out) {
   const auto message = message_from<InitiationMessage>(queued);
   const auto opened = open_initiation(message, state_.identity);
-  const auto found = opened ? state_.peers.find(opened->remote_static) : state_.peers.end();
-  if (found == state_.peers.end()) {
+  Peer* const found = opened ? state_.find_by_key(opened->remote_static) : nullptr;
+  if (found == nullptr) {
     state_.drops.add(DropReason::kHandshakeRefused);
     return;
   }
-  Peer& peer = *found->second;
+  Peer& peer = *found;
+  const bool is_other = opened->remote_static != peer.control.handshake.remote_static();
+  Handshake& handshake = is_other ? peer.control.other_key->handshake : peer.control.handshake;
   const std::uint32_t own_pending = peer.control.handshake.local_index();
-  if (peer.control.handshake.consume_initiation(*opened, message, state_.identity, now.boot) !=
+  if (handshake.consume_initiation(*opened, message, state_.identity, now.boot) !=
       HandshakeVerdict::kOk) {
     peer.drops.add(DropReason::kHandshakeRefused);
     return;
+  }
+  if (is_other) {
+    say(LogLevel::kInfo, peer, "answers under the other of its two keys");
+    use_other_key(peer);
   }
   // Our own initiation, if one was under way, is overtaken.
   if (own_pending != 0) state_.pending_indices.erase(own_pending);
@@ -202,6 +209,48 @@ void Handshaker::on_initiation(const QueuedHandshake& queued, const Now& now, Ou
   peer.endpoint.roam(queued.from);
   authenticated_received(peer, queued.len, now);
   send_response(peer, now, out);
+}
+
+// What was under way under the first is over.
+void Handshaker::use_other_key(Peer& peer) {
+  PeerControl& control = peer.control;
+  forget_pending_index(peer);
+  control.handshake.clear();
+  std::swap(control.handshake, control.other_key->handshake);
+  std::swap(control.cookie_maker, control.other_key->cookie_maker);
+}
+
+void Handshaker::set_keys(Peer& peer, const PublicKey& present,
+                          const std::optional<PublicKey>& next) {
+  if (peer.public_key == present && peer.next_public_key == next) return;
+  PeerControl& control = peer.control;
+  const auto is_kept = [&](const PublicKey& key) { return key == present || key == next; };
+  if (control.session_key != PublicKey() && !is_kept(control.session_key)) {
+    clear_peer(peer, DropReason::kStagedExpired);
+    control.session_key = {};
+  }
+  if (control.other_key && !is_kept(control.handshake.remote_static())) use_other_key(peer);
+  const PresharedKey preshared_key = control.handshake.preshared_key().clone();
+  if (!is_kept(control.handshake.remote_static())) {
+    forget_pending_index(peer);
+    control.handshake = Handshake(present);
+    control.cookie_maker = CookieMaker(present);
+    control.handshake.set_preshared_key(preshared_key.clone());
+  }
+  const std::optional<PublicKey> other =
+      control.handshake.remote_static() == present ? next : std::optional(present);
+  if (!other) {
+    control.other_key.reset();
+  } else if (!control.other_key || control.other_key->handshake.remote_static() != *other) {
+    control.other_key = std::make_unique<PeerKey>(*other);
+    control.other_key->handshake.set_preshared_key(preshared_key.clone());
+  }
+  state_.peers.erase(peer.public_key);
+  if (peer.next_public_key) state_.next_keys.erase(*peer.next_public_key);
+  peer.public_key = present;
+  peer.next_public_key = next;
+  state_.peers.emplace(present, &peer);
+  if (next) state_.next_keys.emplace(*next, &peer);
 }
 
 void Handshaker::send_response(Peer& peer, const Now& now, OutBatch& out) {
@@ -290,7 +339,7 @@ void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
     if (is_retry) {
       // We answered the peer meanwhile: the initiations crossed. On a slow path they would cross
       // again each time, so one of us lets the other go first.
-      const bool yields = state_.identity.public_key() < peer.public_key;
+      const bool yields = state_.identity.public_key() < control.handshake.remote_static();
       control.retransmit_at = at + new_jitter() + (yields ? kCrossedInitiationHold : Duration{});
     } else if (!control.retransmit_at) {
       control.initiate_at = at;
@@ -314,6 +363,10 @@ void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
   }
   clock_refused_ = false;
 
+  // Nobody answered under one key: perhaps the peer has the other.
+  if (is_retry && control.other_key && control.handshake.initiation_under_way()) {
+    use_other_key(peer);
+  }
   forget_pending_index(peer);
   const std::uint32_t index = new_index();
   InitiationMessage message;
@@ -482,6 +535,7 @@ void Handshaker::drop_staged(Peer& peer, DropReason reason) {
 Keypair* Handshaker::make_keypair(Peer& peer, const Now& now) {
   auto keys = peer.control.handshake.derive_session();
   if (!keys) return nullptr;
+  peer.control.session_key = peer.control.handshake.remote_static();
   auto* const keypair = new Keypair(std::move(*keys), now.boot, &peer);
   const bool inserted = state_.sessions.insert(keypair);
   assert(inserted);  // new_index() looked there, and only we insert

@@ -31,6 +31,8 @@ class Handshaker : public SendObserver {
   void identity_changed();
   // Sessions, handshake and timers of a peer are gone at once; the peer stays.
   void clear_peer(Peer& peer, DropReason staged_reason);
+  // The peer's static keys are these from now on. A session that another key made is gone at once.
+  void set_keys(Peer& peer, const PublicKey& present, const std::optional<PublicKey>& next);
   // The overlay or the peers changed.
   void watch_controllers(const Now& now);
   // With the next turns, every peer that has a session is told that we stop.
@@ -53,6 +55,7 @@ class Handshaker : public SendObserver {
   void on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out);
   void on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out);
   void on_cookie_reply(const QueuedHandshake& queued, const Now& now);
+  void use_other_key(Peer& peer);
   void send_response(Peer& peer, const Now& now, OutBatch& out);
 
   void initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out);

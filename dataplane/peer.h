@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -97,12 +98,24 @@ enum AttentionFlag : std::uint32_t {
   kGoodbye = 64,
 };
 
+// A peer's handshakes under one static key of its.
+struct PeerKey {
+  explicit PeerKey(const PublicKey& key) : handshake(key), cookie_maker(key) {}
+  Handshake handshake;
+  CookieMaker cookie_maker;
+};
+
 // What only the handshake thread and control threads touch, under the device's lock.
 struct PeerControl {
   explicit PeerControl(const PublicKey& key) : handshake(key), cookie_maker(key) {}
 
+  // Under the key that the peer was last heard with; handshakes under way are of this one.
   Handshake handshake;
   CookieMaker cookie_maker;
+  // While the peer goes over from one static key to another: the other one.
+  std::unique_ptr<PeerKey> other_key;
+  PublicKey session_key;  // which made the latest session
+
   std::set<Prefix> allowed_ips;
   std::string name;         // in the network, for log lines; mostly empty without one
   std::uint64_t order = 0;  // of creation
@@ -124,7 +137,9 @@ class Peer {
  public:
   explicit Peer(const PublicKey& key) : public_key(key), control(key) {}
 
-  const PublicKey public_key;
+  // Its name to control threads; of two keys the present one. Under the device's lock.
+  PublicKey public_key;
+  std::optional<PublicKey> next_public_key;
 
   // What log lines call it. Under the device's lock.
   std::string label() const {

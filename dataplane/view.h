@@ -17,6 +17,8 @@ using DropCounts = std::array<std::uint64_t, kNumDropReasons>;
 
 struct PeerView {
   PublicKey public_key;
+  std::optional<PublicKey> next_public_key;  // accepted as well
+  bool uses_next_key = false;                // the latest session was made under it
   PresharedKey preshared_key;
   std::optional<Endpoint> endpoint;
   WallTime last_handshake;     // zero: never

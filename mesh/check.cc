@@ -68,6 +68,18 @@ void check_keys(CheckReport& report, const Network& network) {
     report.error(*later, "public_key", "is the key of " + host_and_line(*earlier) + " too",
                  "every host needs its own: run hawser keygen on " + later->name);
   }
+  // Whoever has such a key presently is not at fault.
+  for (const NetworkHost& host : network.hosts) {
+    if (!host.public_key_next) continue;
+    const auto [other, is_new] = seen.try_emplace(*host.public_key_next, &host);
+    if (is_new) continue;
+    const bool is_own = other->second == &host;
+    report.error(
+        host, "public_key_next",
+        is_own ? "is the present key" : "is a key of " + host_and_line(*other->second) + " too",
+        is_own ? "put another key here, or remove it when the host has no other"
+               : "every host needs its own: run hawser keygen on " + host.name);
+  }
 }
 
 void check_has_hosts(CheckReport& report, const Network& network) {
@@ -91,14 +103,29 @@ void check_has_hosts(CheckReport& report, const Network& network) {
 void check_private_key(CheckReport& report, const Network& network, const NetworkHost& self,
                        const PrivateKey& private_key) {
   const PublicKey derived = private_key.derive_public();
-  if (!self.public_key || derived == *self.public_key) return;
+  if (!self.public_key || self.has_key(derived)) return;
   std::string message =
       "does not match " + self.name + "'s private key, which belongs to " + derived.to_base64();
   for (const NetworkHost& host : network.hosts) {
-    if (host.public_key == derived) message += ", the key of " + host_and_line(host);
+    if (host.has_key(derived)) message += ", the key of " + host_and_line(host);
   }
   report.error(self, "public_key", std::move(message),
                "give the key file of " + self.name + ", or put the other public key here");
+}
+
+// Does it hold a key of this host? It need not be there as long as the other file's key is right.
+bool check_next_key_file(CheckReport& report, const NetworkHost& self, KeyFiles& key_files) {
+  const Result<PrivateKey> key = key_files.private_key(self.private_key_next_file);
+  if (!key.ok()) {
+    report.warning(self, "private_key_next_file", key.error().message, "");
+    return false;
+  }
+  if (self.has_key(key->derive_public())) return true;
+  report.warning(self, "private_key_next_file",
+                 "holds a key that is neither public_key nor public_key_next: " +
+                     key->derive_public().to_base64(),
+                 "put that in public_key_next, or name another file");
+  return false;
 }
 
 void check_preshared_keys(CheckReport& report, const Network& network, const NetworkHost& self,
@@ -129,7 +156,10 @@ void check_this_host(CheckReport& report, const Network& network, const CheckCon
                 suggest_name(context.host, network.host_names())});
     return;
   }
-  if (context.private_key != nullptr) {
+  const bool has_next_file = !self->private_key_next_file.empty() && context.key_files != nullptr &&
+                             check_next_key_file(report, *self, *context.key_files);
+  // With the next file's key, the host can do without the other's.
+  if (context.private_key != nullptr && !has_next_file) {
     check_private_key(report, network, *self, *context.private_key);
   }
   if (context.key_files != nullptr) {

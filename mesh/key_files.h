@@ -6,13 +6,14 @@
 
 namespace hawser {
 
-// KeyFiles reads preshared keys for mesh/, which opens no files. `path` is what the network file
+// KeyFiles reads keys for mesh/, which opens no files. `path` is what the network file
 // says; an implementation decides what a relative one is relative to, and its errors name the file
 // and the remedy.
 class KeyFiles {
  public:
   virtual ~KeyFiles() = default;
   virtual Result<PresharedKey> preshared_key(const std::string& path) = 0;
+  virtual Result<PrivateKey> private_key(const std::string& path) = 0;
 };
 
 }  // namespace hawser

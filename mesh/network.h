@@ -46,6 +46,8 @@ struct NetworkHost {
   std::string name;
   HostRole role = HostRole::kMember;
   std::optional<PublicKey> public_key;
+  std::optional<PublicKey> public_key_next;     // accepted as well, until one of the two is dropped
+  std::string private_key_next_file;            // on that host; as written; empty: none
   std::optional<EndpointName> endpoint;         // controllers and members
   std::string controller;                       // peers: the designated one; may be empty
   std::optional<IpAddress> mesh_ip;             // members of a full mesh
@@ -61,6 +63,8 @@ struct NetworkHost {
   std::map<std::string, unsigned, std::less<>> key_lines;
 
   unsigned line_of(std::string_view key) const;  // `line` where the key is absent
+  // Is it one of the two that the host may have?
+  bool has_key(const PublicKey& key) const { return public_key == key || public_key_next == key; }
   // "peers.laptop1", or with a key "peers.laptop1.public_key".
   std::string path(std::string_view key = {}) const;
 };

@@ -217,6 +217,20 @@ void read_public_key(NetworkHost& host, TableReader& reader) {
   }
 }
 
+void read_public_key_next(NetworkHost& host, TableReader& reader) {
+  const std::optional<LinedString> text = reader.string("public_key_next");
+  if (!text) return;
+  PublicKey key;
+  const std::string fault = parse_public_key(key, text->text);
+  if (fault.empty()) {
+    host.public_key_next = key;
+  } else {
+    reader.error("public_key_next", fault,
+                 "run hawser keygen on " + host.name +
+                     " for another file and put here what it prints, or remove it");
+  }
+}
+
 void read_endpoint(NetworkHost& host, const Network& network, TableReader& reader) {
   if (host.role == HostRole::kPeer) {
     reader.refuse("endpoint", "is not for peers, which are found where they are heard from",
@@ -327,17 +341,18 @@ void read_controller(NetworkHost& host, TableReader& reader) {
   host.controller = name->text;
 }
 
-void read_preshared_key_file(NetworkHost& host, TableReader& reader) {
-  const std::optional<LinedString> file = reader.string("preshared_key_file");
-  if (!file) return;
+// A path; empty where there is none that can be used.
+std::string read_file_name(TableReader& reader, std::string_view key) {
+  const std::optional<LinedString> file = reader.string(key);
+  if (!file) return {};
   if (file->text.empty()) {
-    reader.error("preshared_key_file", "is empty", "name a file, or remove it");
+    reader.error(key, "is empty", "name a file, or remove it");
   } else if (has_control_characters(file->text)) {
-    reader.error("preshared_key_file", "holds characters that cannot be printed",
-                 "write the file's path");
+    reader.error(key, "holds characters that cannot be printed", "write the file's path");
   } else {
-    host.preshared_key_file = file->text;
+    return file->text;
   }
+  return {};
 }
 
 void read_host_numbers(NetworkHost& host, TableReader& reader) {
@@ -369,13 +384,15 @@ void read_host(Network& network, const DocumentMember& member, HostRole role,
   }
   note_lines(host.key_lines, member.value);
   read_public_key(host, reader);
+  read_public_key_next(host, reader);
   read_endpoint(host, network, reader);
   read_mesh_ip(host, network, reader);
   read_host_ipv4(host, network, reader);
   read_address_suffix(host, reader);
   read_controller(host, reader);
   read_allowed_ips(host, reader);
-  read_preshared_key_file(host, reader);
+  host.preshared_key_file = read_file_name(reader, "preshared_key_file");
+  host.private_key_next_file = read_file_name(reader, "private_key_next_file");
   read_host_numbers(host, reader);
   for (LinedString& tag : reader.strings("tags")) host.tags.push_back(std::move(tag.text));
   reader.finish();

@@ -59,6 +59,11 @@ std::vector<Prefix> HostPlan::added_routes() const {
   return added;
 }
 
+bool is_same_peer(const PlanPeer& a, const PlanPeer& b) {
+  return a.public_key == b.public_key || a.public_key_next == b.public_key ||
+         a.public_key == b.public_key_next;
+}
+
 Result<HostPlan> plan_host(const Network& network, std::string_view host_name) {
   const NetworkHost* const self = network.find(host_name);
   if (self == nullptr) {
@@ -75,6 +80,7 @@ Result<HostPlan> plan_host(const Network& network, std::string_view host_name) {
   plan.host = self->name;
   plan.role = self->role;
   plan.public_key = *self->public_key;
+  plan.public_key_next = self->public_key_next;
   plan.interface.name = network.interface;
   plan.interface.listen_port = network.listen_port(*self);
   plan.interface.mtu = network.mtu;

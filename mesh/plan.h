@@ -36,6 +36,7 @@ struct PlanPeer {
   std::string name;
   HostRole role = HostRole::kMember;
   PublicKey public_key;
+  std::optional<PublicKey> public_key_next;  // accepted as well
   std::optional<EndpointName> endpoint;
   // By the stock rule: every prefix of a plan stands at one peer only, for both directions.
   std::vector<Prefix> allowed_ips;
@@ -79,7 +80,8 @@ struct HostPlan {
   std::string network;
   std::string host;
   HostRole role = HostRole::kMember;
-  PublicKey public_key;  // which the host's private key must match
+  PublicKey public_key;  // which the host's private key must match, or the next one
+  std::optional<PublicKey> public_key_next;
   PlanInterface interface;
   std::vector<PlanPeer> peers;  // controllers first, each by name
   // Every destination that goes into the interface: the prefixes that its own addresses connect
@@ -103,6 +105,9 @@ struct HostPlan {
 
   friend bool operator==(const HostPlan&, const HostPlan&) = default;
 };
+
+// Are these two plans' entries of one peer? They have a key in common, perhaps the next one.
+bool is_same_peer(const PlanPeer& a, const PlanPeer& b);
 
 // Fails when `network` has errors by check_network(), or has no such host; then the message names
 // the nearest.

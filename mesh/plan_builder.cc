@@ -20,6 +20,7 @@ void PlanBuilder::add_peer(const NetworkHost& peer, const IpAddress& address,
   added.name = peer.name;
   added.role = peer.role;
   added.public_key = *peer.public_key;
+  added.public_key_next = peer.public_key_next;
   added.endpoint = peer.endpoint;
   added.persistent_keepalive = network_.keepalive_between(self_, peer);
   added.preshared_key_file = Network::preshared_key_file_between(self_, peer);

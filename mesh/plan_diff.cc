@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <type_traits>
 #include <utility>
@@ -32,10 +33,22 @@ std::vector<T> missing_from(const std::vector<T>& others, const std::vector<T>& 
   return missing;
 }
 
+// Under its next key, too, where that is nobody's present one.
 std::map<PublicKey, const PlanPeer*> by_key(const HostPlan& plan) {
   std::map<PublicKey, const PlanPeer*> peers;
   for (const PlanPeer& peer : plan.peers) peers[peer.public_key] = &peer;
+  for (const PlanPeer& peer : plan.peers) {
+    if (peer.public_key_next) peers.try_emplace(*peer.public_key_next, &peer);
+  }
   return peers;
+}
+
+const PlanPeer* find_same(const std::map<PublicKey, const PlanPeer*>& peers, const PlanPeer& peer) {
+  for (const auto& key : {std::optional(peer.public_key), peer.public_key_next}) {
+    const auto found = key ? peers.find(*key) : peers.end();
+    if (found != peers.end() && is_same_peer(*found->second, peer)) return found->second;
+  }
+  return nullptr;
 }
 
 bool same_prefixes(std::vector<Prefix> a, std::vector<Prefix> b) {
@@ -47,6 +60,8 @@ bool same_prefixes(std::vector<Prefix> a, std::vector<Prefix> b) {
 PlanPeerChange compare_peers(const PlanPeer& before, const PlanPeer& after) {
   PlanPeerChange change{before, after};
   change.renamed = before.name != after.name;
+  change.key =
+      before.public_key != after.public_key || before.public_key_next != after.public_key_next;
   change.endpoint = before.endpoint != after.endpoint;
   change.allowed_ips = !same_prefixes(before.allowed_ips, after.allowed_ips);
   change.persistent_keepalive = before.persistent_keepalive != after.persistent_keepalive;
@@ -55,23 +70,23 @@ PlanPeerChange compare_peers(const PlanPeer& before, const PlanPeer& after) {
 }
 
 bool changes_anything(const PlanPeerChange& change) {
-  return change.renamed || change.endpoint || change.allowed_ips || change.persistent_keepalive ||
-         change.preshared_key_file;
+  return change.renamed || change.key || change.endpoint || change.allowed_ips ||
+         change.persistent_keepalive || change.preshared_key_file;
 }
 
 void diff_peers(PlanDiff& diff, const HostPlan& before, const HostPlan& after) {
   const auto old_peers = by_key(before);
   const auto new_peers = by_key(after);
   for (const PlanPeer& peer : before.peers) {
-    if (!new_peers.contains(peer.public_key)) diff.peers_removed.push_back(peer);
+    if (find_same(new_peers, peer) == nullptr) diff.peers_removed.push_back(peer);
   }
   for (const PlanPeer& peer : after.peers) {
-    const auto old = old_peers.find(peer.public_key);
-    if (old == old_peers.end()) {
+    const PlanPeer* const old = find_same(old_peers, peer);
+    if (old == nullptr) {
       diff.peers_added.push_back(peer);
       continue;
     }
-    PlanPeerChange change = compare_peers(*old->second, peer);
+    PlanPeerChange change = compare_peers(*old, peer);
     if (changes_anything(change)) diff.peers_changed.push_back(std::move(change));
   }
 }
@@ -89,7 +104,7 @@ bool same_rules(const std::vector<Rule>& a, const HostPlan& plan_a, const std::v
     const auto& peers = old->second->peers;
     return std::equal(peers.begin(), peers.end(), now.peers.begin(), now.peers.end(),
                       [&](std::uint32_t i, std::uint32_t j) {
-                        return plan_a.peers[i].public_key == plan_b.peers[j].public_key;
+                        return is_same_peer(plan_a.peers[i], plan_b.peers[j]);
                       });
   });
 }
@@ -107,7 +122,11 @@ void diff_settings(PlanDiff& diff, const HostPlan& before, const HostPlan& after
   compare("host", before.host, after.host);
   compare("role", std::string(host_role_name(before.role)),
           std::string(host_role_name(after.role)));
+  const auto next_key = [](const HostPlan& plan) {
+    return plan.public_key_next ? plan.public_key_next->to_base64() : std::string("none");
+  };
   compare("public key", before.public_key.to_base64(), after.public_key.to_base64());
+  compare("next public key", next_key(before), next_key(after));
   compare("interface", before.interface.name, after.interface.name);
   compare("listen port", port(before), port(after));
   compare("mtu", std::to_string(before.interface.mtu), std::to_string(after.interface.mtu));
@@ -121,6 +140,12 @@ std::string endpoint_text(const PlanPeer& peer) {
 
 std::string keepalive_text(const PlanPeer& peer) {
   return peer.persistent_keepalive ? std::to_string(*peer.persistent_keepalive) + " s" : "off";
+}
+
+std::string keys_text(const PlanPeer& peer) {
+  std::string text = peer.public_key.to_short_string();
+  if (peer.public_key_next) text += " or " + peer.public_key_next->to_short_string();
+  return text;
 }
 
 std::string prefix_changes(const PlanPeerChange& change) {
@@ -137,6 +162,10 @@ std::string prefix_changes(const PlanPeerChange& change) {
 std::string change_text(const PlanPeerChange& change) {
   std::vector<std::string> parts;
   if (change.renamed) parts.push_back("was " + change.before.name);
+  if (change.key) {
+    parts.push_back("key " + keys_text(change.before) + std::string(kArrow) +
+                    keys_text(change.after));
+  }
   if (change.endpoint) {
     parts.push_back("endpoint " + endpoint_text(change.before) + std::string(kArrow) +
                     endpoint_text(change.after));

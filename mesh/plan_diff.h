@@ -11,6 +11,7 @@ struct PlanPeerChange {
   PlanPeer before;
   PlanPeer after;
   bool renamed = false;
+  bool key = false;  // the present one, the next one, or both
   bool endpoint = false;
   bool allowed_ips = false;  // as a set: their order does not matter
   bool persistent_keepalive = false;
@@ -19,7 +20,8 @@ struct PlanPeerChange {
 
 // PlanDiff is what a reload would do to a host that runs `before` to make it run `after`.
 struct PlanDiff {
-  // A peer is its public key. One that keeps its name and gets another key is removed and added.
+  // A peer is its public key, or a next one that both plans know (is_same_peer()). One that keeps
+  // its name and gets another key is removed and added.
   std::vector<PlanPeer> peers_added;
   std::vector<PlanPeer> peers_removed;
   std::vector<PlanPeerChange> peers_changed;

@@ -71,6 +71,9 @@ void add_peer_rows(std::vector<Row>& rows, const PlanPeer& peer) {
   if (peer.endpoint) endpoint = peer.endpoint->to_string();
   std::string name = peer.name;
   if (peer.role == HostRole::kController) name += " (controller)";
+  if (peer.public_key_next) {
+    name += " (next key " + peer.public_key_next->to_short_string() + ')';
+  }
   if (!peer.preshared_key_file.empty()) name += " (preshared key)";
   for (const std::string& tag : peer.tags) name += " #" + printable(tag);
   rows.push_back({name, peer.public_key.to_short_string(), endpoint, keepalive, ""});
@@ -97,6 +100,7 @@ std::string plan_to_table(const HostPlan& plan) {
   std::string text = labelled("host", plan.host + ", " + std::string(host_role_name(plan.role)) +
                                           " of network " + plan.network);
   text += labelled("public key", plan.public_key.to_base64());
+  if (plan.public_key_next) text += labelled("next key", plan.public_key_next->to_base64());
   std::string port = "any free port";
   if (plan.interface.listen_port) port = "port " + std::to_string(*plan.interface.listen_port);
   text += labelled("interface", plan.interface.name + ", " + port + ", mtu " +

@@ -39,6 +39,10 @@ Result<std::string> preshared_key_line(const PlanPeer& peer, KeyFiles* key_files
 Result<std::string> peer_section(const PlanPeer& peer, KeyFiles* key_files) {
   std::string text = "\n# " + peer.name + "\n[Peer]\n";
   text += setting("PublicKey", peer.public_key.to_base64());
+  if (peer.public_key_next) {
+    text += "# Its next key, to be put there when it has it: " + peer.public_key_next->to_base64() +
+            '\n';
+  }
   const Result<std::string> preshared_key = preshared_key_line(peer, key_files);
   if (!preshared_key.ok()) return preshared_key.error();
   text += *preshared_key;

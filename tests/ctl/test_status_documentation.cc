@@ -50,6 +50,7 @@ nlohmann::json whole_status() {
   view.public_key.bytes.fill(1);
   PeerView& peer = view.peers.emplace_back();
   peer.public_key.bytes.fill(2);
+  peer.next_public_key.emplace();
   peer.endpoint.emplace();
   peer.is_controller = true;
   NetworkFacts& network = facts.network.emplace();

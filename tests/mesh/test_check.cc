@@ -273,6 +273,9 @@ TEST(Check, TooManyControllersAreTold) {
 
 class Files : public KeyFiles {
  public:
+  Result<PrivateKey> private_key(const std::string& path) override {
+    return Error{path + " is missing"};
+  }
   Result<PresharedKey> preshared_key(const std::string& path) override {
     read.push_back(path);
     if (path == "zero") return PresharedKey();

@@ -310,6 +310,9 @@ TEST(PlanJson, HasExactlyTheDocumentedShape) {
 
 class OneKey : public KeyFiles {
  public:
+  Result<PrivateKey> private_key(const std::string& path) override {
+    return Error{path + " is missing"};
+  }
   Result<PresharedKey> preshared_key(const std::string& path) override {
     if (path != "storage.psk") return Error{path + " is missing"};
     std::array<std::uint8_t, kKeyLen> bytes{};
