@@ -46,7 +46,7 @@ class OneFile : public KeyFiles {
 TEST(NextKey, IsAnotherKeyAndNobodyElses) {
   EXPECT_THAT(load_network(network_text(2, next(3))).problems, IsEmpty());
   EXPECT_THAT(load_network(network_text(2, next(2))).problems,
-              ElementsAre(says({":9: error: peers.laptop1.public_key_next: is the present key"})));
+              ElementsAre(says({":8: error: peers.laptop1.public_key_next: is the present key"})));
   EXPECT_THAT(load_network(network_text(2, next(1))).problems,
               ElementsAre(says({"public_key_next: is a key of server1 (line 3) too"})));
   EXPECT_THAT(load_network(network_text(2, next(3)) + peer_text("b", 4, next(3))).problems,
