@@ -352,7 +352,7 @@ bool Daemon::Impl::run() {
   if (network) network->stop();
   workers->stop();
   logger.say(LogLevel::kInfo,
-             summarize_drops(total_drops(device->view(clock.now().boot), device->counters())));
+             summarize_drops(total_drops(device->view(clock.now().boot), control->counters())));
   return !is_deleted;
 }
 

@@ -46,7 +46,9 @@ Status DeviceControl::set_with_new_sockets(DeviceChange change, std::uint16_t wa
 
   change.listen_port = fresh->port;
   if (Status applied = device_.apply(std::move(change), clock_.now()); !applied) return applied;
-  exchange_(*fresh, std::exchange(sockets_, fresh));
+  const std::shared_ptr<const UdpSocketGroup> old = std::exchange(sockets_, fresh);
+  exchange_(*fresh, old);
+  num_overflows_before_ += count_overflows(*old);
   fwmark_ = fwmark;
   port_was_set_ = wanted != 0;
   device_.forget_sources();
@@ -73,7 +75,14 @@ Status DeviceControl::set_with_new_mark(DeviceChange change, std::uint32_t fwmar
 
 std::string DeviceControl::status() {
   facts_.mtu = device_.mtu();
-  return make_status_report(facts_, device_.view(clock_.now().boot), device_.counters());
+  return make_status_report(facts_, device_.view(clock_.now().boot), counters());
+}
+
+DeviceCounters DeviceControl::counters() const {
+  DeviceCounters counters = device_.counters();
+  counters.drops[static_cast<std::size_t>(DropReason::kSocketFull)] +=
+      num_overflows_before_ + count_overflows(*sockets_);
+  return counters;
 }
 
 }  // namespace hawser

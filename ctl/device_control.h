@@ -34,6 +34,8 @@ class DeviceControl : public ControlTarget {
   Status set(DeviceChange change) override;
   DeviceView get() override { return device_.view(clock_.now().boot); }
   std::string status() override;
+  // The device's, and what the kernel dropped at its sockets.
+  DeviceCounters counters() const;
 
   // Everything of the status that the device does not know itself; `facts` may change.
   StatusFacts& facts() { return facts_; }
@@ -49,6 +51,7 @@ class DeviceControl : public ControlTarget {
   Device& device_;
   Clock& clock_;
   std::shared_ptr<const UdpSocketGroup> sockets_;
+  std::uint64_t num_overflows_before_ = 0;  // at sockets that we had before
   std::uint16_t default_port_;
   bool port_was_set_ = false;
   std::uint32_t fwmark_;

@@ -10,7 +10,7 @@ std::string_view to_string(DropReason reason) {
       "no-endpoint",  "not-for-us",        "hop-limit",          "too-big",
       "staged-full",  "staged-expired",    "no-private-key",     "send-failed",
       "tun-failed",   "batch-full",        "interface-down",     "tun-malformed",
-      "loop",         "impossible-source",
+      "loop",         "impossible-source", "socket-full",
   };
   static_assert(!kNames.back().empty());
   return kNames[static_cast<std::size_t>(reason)];

@@ -35,6 +35,7 @@ enum class DropReason : std::uint8_t {
   kTunMalformed,      // from TUN: not an IP packet, or a nonsensical offload header
   kLoop,              // our own outer packet came back through our TUN
   kImpossibleSource,  // inner source that nobody has beyond a router: our own, loopback, multicast…
+  kSocketFull,        // the kernel had no room in our UDP socket; it counts modulo 2^32 a socket
   kCount,
 };
 

@@ -1,9 +1,11 @@
 #include "tun/udp_sockets.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -153,6 +155,18 @@ Result<UdpSocketGroup> open_both(std::size_t num_workers, std::uint16_t port, st
   return group;
 }
 
+std::uint64_t count_overflows(const UdpSocketPair& pair) {
+  std::uint64_t sum = 0;
+  for (const UniqueFd* const fd : {&pair.v4, &pair.v6}) {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+    socklen_t len = sizeof info;
+    if (fd->valid() && getsockopt(fd->get(), SOL_SOCKET, SO_MEMINFO, info.data(), &len) == 0) {
+      sum += info[SK_MEMINFO_DROPS];
+    }
+  }
+  return sum;
+}
+
 Status change_marks(const UdpSocketPair& pair, std::uint32_t fwmark) {
   for (const UniqueFd* const fd : {&pair.v4, &pair.v6}) {
     if (!fd->valid()) continue;
@@ -192,6 +206,12 @@ Status set_fwmark(const UdpSocketGroup& group, std::uint32_t fwmark) {
     if (Status set = change_marks(pair, fwmark); !set) return set;
   }
   return change_marks(group.handshakes, fwmark);
+}
+
+std::uint64_t count_overflows(const UdpSocketGroup& group) {
+  std::uint64_t sum = count_overflows(group.handshakes);
+  for (const UdpSocketPair& pair : group.workers) sum += count_overflows(pair);
+  return sum;
 }
 
 }  // namespace hawser

@@ -41,6 +41,9 @@ Result<UdpSocketGroup> open_udp_sockets(std::size_t num_workers, std::uint16_t p
 
 Status set_fwmark(const UdpSocketGroup& group, std::uint32_t fwmark);
 
+// Datagrams that came while a socket's buffer was full, over all sockets of the group.
+std::uint64_t count_overflows(const UdpSocketGroup& group);
+
 // "pid 812 (wireguard-go)" for whoever holds the UDP port in this network namespace; empty when it
 // cannot be known.
 std::string find_port_holder(std::uint16_t port);

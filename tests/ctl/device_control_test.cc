@@ -111,6 +111,30 @@ TEST_F(DeviceControlTest, ASetOfNoPortKeepsARandomOne) {
   EXPECT_THAT(exchanged_, ElementsAre());
 }
 
+TEST_F(DeviceControlTest, WhatFullSocketsLostIsADropAndStaysOneAfterAPortChange) {
+  const auto num_lost = [this] {
+    return control_->counters().drops[static_cast<std::size_t>(DropReason::kSocketFull)];
+  };
+  EXPECT_EQ(num_lost(), 0u);
+  const int small = 4096;
+  for (const UdpSocketPair& pair : control_->sockets().workers) {
+    setsockopt(pair.v4.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  }
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(control_->sockets().port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const UniqueFd sender(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  for (int i = 0; i < 200; ++i) {
+    sendto(sender.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  }
+  const std::uint64_t lost = num_lost();
+  EXPECT_GT(lost, 0u);
+  EXPECT_THAT(control_->status(), HasSubstr(fmt::format("drop.socket-full={}", lost)));
+  EXPECT_EQ(set(fmt::format("listen_port={}\n", free_port())), 0);
+  EXPECT_EQ(num_lost(), lost);
+}
+
 TEST_F(DeviceControlTest, APortThatWasSetIsGivenUpForARandomOne) {
   const std::uint16_t wanted = free_port();
   EXPECT_EQ(set(fmt::format("listen_port={}\n", wanted)), 0);

@@ -227,6 +227,38 @@ TEST(UdpSocketsTest, TheHandshakeSocketIsOneOfTheGroup) {
   });
 }
 
+TEST(UdpSocketsTest, WhatFindsAFullBufferIsCounted) {
+  in_namespace([] {
+    const Result<UdpSocketGroup> group = open_udp_sockets(1, 0, 0, Steering::kHandshakesApart);
+    ASSERT_TRUE(group.ok());
+    EXPECT_EQ(count_overflows(*group), 0U);
+    const int small = 4096;
+    std::uint64_t num_lost = 0;
+    for (const int fd : {group->workers[0].v4.get(), group->handshakes.v6.get()}) {
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+      const bool v4 = fd == group->workers[0].v4.get();
+      const auto datagram = datagram_of(v4 ? 4 : 1, 148);
+      sockaddr_in6 to{};
+      to.sin6_family = v4 ? AF_INET : AF_INET6;
+      to.sin6_port = htons(group->port);
+      to.sin6_addr = in6addr_loopback;
+      if (v4) reinterpret_cast<sockaddr_in*>(&to)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      const int sender = socket(to.sin6_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      for (int i = 0; i < 200; ++i) {
+        sendto(sender, datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to),
+               v4 ? sizeof(sockaddr_in) : sizeof to);
+      }
+      close(sender);
+      std::uint64_t num_received = 0;
+      char byte = 0;
+      while (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0) ++num_received;
+      EXPECT_LT(num_received, 200U);
+      num_lost += 200 - num_received;
+    }
+    EXPECT_EQ(count_overflows(*group), num_lost);
+  });
+}
+
 TEST(UdpSocketsTest, ReceiveBufferIsLarge) {
   in_namespace([] {
     const Result<UdpSocketGroup> group = open_udp_sockets(1, 0, 0);
