@@ -43,6 +43,10 @@ inline constexpr Duration kUnderLoadHold = std::chrono::seconds(1);
 // Messages handled in one turn of the handshake thread, so that timers are not late.
 inline constexpr std::size_t kHandshakesPerTurn = 128;
 
+// Datagrams received before such a turn; and no more are while as many wait.
+inline constexpr std::size_t kReceivedPerTurn = kHandshakeQueueLen / 2;
+static_assert(kReceivedPerTurn > kUnderLoadQueueLen);
+
 // When the handshake thread received something twice within the first span, it rests for the second
 // before it looks again: at most a thousand wakes a second in a flood, and a millisecond more for a
 // handshake message in one.

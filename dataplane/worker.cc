@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/device_state.h"
+
 namespace hawser {
 namespace {
 
@@ -90,11 +92,12 @@ Duration HandshakeLoop::run_once(Duration timeout) {
   return std::clamp(wait, Duration::zero(), kIdleWait);
 }
 
-// All that has arrived, as far as the queue can hold it: what a turn leaves in the socket would not
-// be seen by the rule that tells when we are under load.
+// All that has arrived, so that the rule that tells when we are under load sees it, up to half a
+// queue: what cannot be handled anyway costs least where it is, in the socket's buffer.
 bool HandshakeLoop::receive(Duration timeout) {
   std::size_t num = 0;
-  while (num < kHandshakeQueueLen) {
+  while (num < kReceivedPerTurn &&
+         (num == 0 || device_.state().handshake_queue.size() < kReceivedPerTurn)) {
     engine_.wait(in_, num == 0 ? timeout : Duration::zero());
     if (in_.trains.empty()) break;
     num += in_.trains.size();

@@ -123,9 +123,20 @@ TEST(HandshakeLoop, TakesAllThatHasArrivedBeforeATurnSoThatLoadIsSeen) {
   EXPECT_TRUE(loops.pair.b.device().counters().under_load);
 }
 
-TEST(HandshakeLoop, LeavesInTheSocketWhatItsQueueCouldNotHold) {
+TEST(HandshakeLoop, LeavesInTheSocketWhatItCouldOnlyDrop) {
   Loops loops;
-  for (std::size_t i = 0; i < kHandshakeQueueLen + kMaxTrainsPerBatch; ++i) {
+  for (std::size_t i = 0; i < 3 * kHandshakeQueueLen; ++i) {
+    Packet message(sizeof(InitiationMessage), 0);
+    message[0] = static_cast<std::uint8_t>(MessageType::kInitiation);
+    loops.engine.arrive(std::move(message));
+  }
+  while (loops.engine.num_left() > 0) loops.handshakes.run_once(1s);
+  EXPECT_EQ(loops.drops(DropReason::kHandshakeQueueFull), 0U);
+}
+
+TEST(HandshakeLoop, ReadsNoMoreThanItsShareBeforeATurn) {
+  Loops loops;
+  for (std::size_t i = 0; i < kReceivedPerTurn + kMaxTrainsPerBatch; ++i) {
     loops.engine.arrive(garbage());
   }
   loops.handshakes.run_once(1s);
