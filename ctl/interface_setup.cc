@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "ctl/exit_routing.h"
 #include "tun/netlink_config.h"
 
 namespace hawser {
@@ -31,6 +32,10 @@ class NetlinkPort : public InterfacePort {
   Status remove_route(const TunnelRoute& route) override {
     return hawser::remove_route(interface_, route);
   }
+
+  Status add_rule(const PolicyRule& rule) override { return hawser::add_rule(rule); }
+  Status remove_rule(const PolicyRule& rule) override { return hawser::remove_rule(rule); }
+  Status remove_leftovers() override { return remove_stale_rules(); }
 
  private:
   std::string interface_;
@@ -73,7 +78,8 @@ InterfaceSettings InterfaceSettings::of(const HostPlan& plan) {
   settings.addresses = plan.interface.addresses;
   settings.mtu = plan.interface.mtu;
   for (const Prefix& prefix : plan.added_routes()) {
-    settings.routes.push_back({prefix, kMainTable, source_for(plan, prefix)});
+    const std::uint32_t table = prefix.length() == 0 ? kExitTable : kMainTable;
+    settings.routes.push_back({prefix, table, source_for(plan, prefix)});
   }
   return settings;
 }
@@ -101,6 +107,9 @@ InterfaceLack InterfaceLack::find(const InterfaceSettings& wanted, const TunnelS
                                     });
     if (lost_source || !has_way(seen.routes, route)) lack.routes.push_back(route);
   }
+  for (const PolicyRule& rule : wanted.rules) {
+    if (!contains(seen.rules, rule)) lack.rules.push_back(rule);
+  }
   return lack;
 }
 
@@ -109,6 +118,10 @@ std::vector<std::string> InterfaceLack::items() const {
   for (const InterfaceAddress& address : addresses)
     items.push_back("address " + address.to_string());
   for (const TunnelRoute& route : routes) items.push_back("route " + route.prefix.to_string());
+  for (const PolicyRule& rule : rules) {
+    items.push_back("rule " + std::to_string(rule.priority) +
+                    (rule.family == IpFamily::kV4 ? " for IPv4" : " for IPv6"));
+  }
   return items;
 }
 
@@ -146,12 +159,22 @@ Status InterfaceSetup::add_all(const InterfaceSettings& wanted) {
     if (Status added = add_address(address); !added) return added;
   }
   if (!std::exchange(is_up_, true)) {
+    warn(port_->remove_leftovers());
     if (Status up = port_->bring_up(); !up) {
       is_up_ = false;
       return up;
     }
   }
-  return is_down_ ? Status() : add_routes(wanted.routes);
+  if (!is_down_) {
+    if (Status added = add_routes(wanted.routes); !added) return added;
+  }
+  // Last: what they lead to is there.
+  for (const PolicyRule& rule : wanted.rules) {
+    if (contains(have_.rules, rule)) continue;
+    if (Status added = port_->add_rule(rule); !added) return added;
+    have_.rules.push_back(rule);
+  }
+  return {};
 }
 
 Status InterfaceSetup::add_routes(const std::vector<TunnelRoute>& wanted) {
@@ -193,6 +216,11 @@ Status InterfaceSetup::add_address(const InterfaceAddress& address) {
 }
 
 void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
+  std::erase_if(have_.rules, [&](const PolicyRule& rule) {
+    if (contains(wanted.rules, rule)) return false;
+    warn(port_->remove_rule(rule));
+    return true;
+  });
   std::erase_if(have_.routes, [&](const TunnelRoute& route) {
     if (has_way(wanted.routes, route)) return false;
     warn(port_->remove_route(route));
@@ -211,6 +239,7 @@ void InterfaceSetup::see(const TunnelState& seen) {
                 [&](const InterfaceAddress& address) { return !has_address(seen, address); });
   std::erase_if(have_.routes,
                 [&](const TunnelRoute& route) { return !has_way(seen.routes, route); });
+  std::erase_if(have_.rules, [&](const PolicyRule& rule) { return !contains(seen.rules, rule); });
 }
 
 Status InterfaceSetup::put_back(const InterfaceLack& lack) {
@@ -220,6 +249,11 @@ Status InterfaceSetup::put_back(const InterfaceLack& lack) {
   };
   for (const InterfaceAddress& address : lack.addresses) note(add_address(address));
   for (const TunnelRoute& route : lack.routes) note(add_route(route));
+  for (const PolicyRule& rule : lack.rules) {
+    Status added = port_->add_rule(rule);
+    if (added && !contains(have_.rules, rule)) have_.rules.push_back(rule);
+    note(std::move(added));
+  }
   return first;
 }
 

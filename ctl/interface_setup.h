@@ -16,7 +16,9 @@ struct InterfaceSettings {
   std::vector<InterfaceAddress> addresses;
   std::vector<TunnelRoute> routes;  // that the addresses do not bring by themselves
   std::uint32_t mtu = 0;            // 0: as it is
+  std::vector<PolicyRule> rules;    // that lead to the routes of an exit
 
+  // Without rules: those of an exit depend on more than the plan (ctl/exit_routing.h).
   static InterfaceSettings of(const HostPlan& plan);
 };
 
@@ -25,12 +27,13 @@ struct InterfaceSettings {
 struct InterfaceLack {
   std::vector<InterfaceAddress> addresses;
   std::vector<TunnelRoute> routes;
+  std::vector<PolicyRule> rules;
 
   // Of an interface that is down, nothing: it has been set down on purpose. A way that addresses
   // bring by themselves is lacking when somebody removed it all the same.
   static InterfaceLack find(const InterfaceSettings& wanted, const TunnelState& seen);
-  bool empty() const { return addresses.empty() && routes.empty(); }
-  // "address fd00::1/56", "route 192.168.7.0/24"
+  bool empty() const { return addresses.empty() && routes.empty() && rules.empty(); }
+  // "address fd00::1/56", "route 192.168.7.0/24", "rule 7201 for IPv4"
   std::vector<std::string> items() const;
 };
 
@@ -45,6 +48,9 @@ class InterfacePort {
   virtual Status add_route(const TunnelRoute& route) = 0;
   virtual Status replace_route(const TunnelRoute& route) = 0;  // another source
   virtual Status remove_route(const TunnelRoute& route) = 0;
+  virtual Status add_rule(const PolicyRule& rule) = 0;
+  virtual Status remove_rule(const PolicyRule& rule) = 0;
+  virtual Status remove_leftovers() = 0;  // the rules of a daemon that was killed
 };
 // Through netlink (tun/netlink_config.h), in the calling thread's network namespace.
 std::unique_ptr<InterfacePort> make_netlink_port(const std::string& interface);
@@ -61,9 +67,9 @@ class InterfaceSetup {
   InterfaceSetup(const InterfaceSetup&) = delete;
   InterfaceSetup& operator=(const InterfaceSetup&) = delete;
 
-  // Adds what `wanted` has and is not there, in the order MTU, addresses, link up, routes. On
-  // failure all is as it was. The link is brought up once; when it is down afterwards there are no
-  // routes.
+  // Adds what `wanted` has and is not there, in the order MTU, addresses, link up, routes, rules.
+  // On failure all is as it was. The link is brought up once; when it is down afterwards there are
+  // no routes.
   Status extend(const InterfaceSettings& wanted);
   // Removes what `wanted` has not. What the kernel refuses is logged, and no longer ours.
   void reduce(const InterfaceSettings& wanted);

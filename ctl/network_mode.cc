@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ctl/endpoint_resolver.h"
+#include "ctl/exit_routing.h"
 #include "ctl/hosts_keeper.h"
 #include "ctl/interface_keeper.h"
 #include "ctl/interface_setup.h"
@@ -28,6 +29,7 @@ NetworkFacts facts_of(const HostPlan& plan) {
   facts.network = plan.network;
   facts.host = plan.host;
   facts.role = host_role_name(plan.role);
+  facts.exit = plan.exit;
   for (const PlanPeer& peer : plan.peers) {
     facts.peers[peer.public_key] = {peer.name, std::string(host_role_name(peer.role)),
                                     peer.endpoint ? peer.endpoint->to_string() : std::string(),
@@ -90,6 +92,7 @@ Status adopt_plan(DaemonOptions& options, const HostPlan& plan) {
   if (!options.network->has_forward && plan.role == HostRole::kController) {
     options.forward = ForwardMode::kDirect;
   }
+  if (options.fwmark == 0 && !plan.exit.empty()) options.fwmark = kExitMark;
   return {};
 }
 
@@ -100,11 +103,21 @@ struct NetworkMode::Impl {
   Result<LoadedPlan> load();
   Status apply(const LoadedPlan& from, const LoadedPlan& to);
 
+  // The mark of the tunnel's own packets with `plan`; the operator's goes before ours.
+  std::uint32_t mark_for(const HostPlan& plan) const;
+  Status set_mark(const HostPlan& plan);
+  // Can what carries the exit be called? Before that nothing goes there, or no name server would be
+  // reached that knows where it is.
+  bool exit_is_open(const HostPlan& plan);
+  void open_exit();
+  InterfaceSettings settings_of(const HostPlan& plan);
+
   Status extend(const HostPlan& to);
   void reduce(const HostPlan& to);
   void write_hosts(const HostPlan& plan);
   void tell_hosts();
   void now_runs(const HostPlan& plan);
+  void warn_of_strict_filter(const HostPlan& plan) const;
   void look() const;
   Status put_back(const InterfaceLack& lack);
   void tell_lack();
@@ -116,6 +129,7 @@ struct NetworkMode::Impl {
   std::unique_ptr<InterfaceSetup> interface;
   std::unique_ptr<HostsKeeper> hosts;
   std::unique_ptr<InterfaceKeeper> keeper;  // with an interface
+  std::string open_exit_name;               // the exit that was open already
   EndpointResolver endpoints;
   Reloader reloader;
   asio::steady_timer tick_timer;
@@ -157,8 +171,56 @@ Result<LoadedPlan> NetworkMode::Impl::load() {
   return loaded;
 }
 
+std::uint32_t NetworkMode::Impl::mark_for(const HostPlan& plan) const {
+  const std::uint32_t given = parts.options.fwmark;
+  if (given != 0 && given != kExitMark) return given;
+  return plan.exit.empty() ? 0 : kExitMark;
+}
+
+Status NetworkMode::Impl::set_mark(const HostPlan& plan) {
+  DeviceChange change;
+  change.fwmark = mark_for(plan);
+  return parts.control.set(std::move(change));
+}
+
+bool NetworkMode::Impl::exit_is_open(const HostPlan& plan) {
+  if (plan.exit.empty()) return false;
+  if (plan.exit == open_exit_name) return true;
+  const auto can_be_called = [&](std::uint32_t index) {
+    const PlanPeer& peer = plan.peers[index];
+    if (!peer.endpoint || peer.endpoint->address()) return true;
+    const auto view = parts.device.view_peer(peer.public_key, parts.clock.now().boot);
+    return view && view->endpoint;
+  };
+  return std::any_of(plan.failover_routes.begin(), plan.failover_routes.end(),
+                     [&](const FailoverRoute& route) {
+                       return route.destination.length() == 0 &&
+                              std::any_of(route.peers.begin(), route.peers.end(), can_be_called);
+                     });
+}
+
+InterfaceSettings NetworkMode::Impl::settings_of(const HostPlan& plan) {
+  InterfaceSettings settings = InterfaceSettings::of(plan);
+  if (exit_is_open(plan)) settings.rules = exit_rules(settings.routes, mark_for(plan));
+  return settings;
+}
+
+// When the running plan's exit can be used for the first time.
+void NetworkMode::Impl::open_exit() {
+  const HostPlan& plan = reloader.running().plan;
+  if (!interface || plan.exit == open_exit_name || !exit_is_open(plan)) return;
+  open_exit_name = plan.exit;
+  const InterfaceSettings settings = settings_of(plan);
+  if (const Status opened = interface->extend(settings); !opened) {
+    parts.log(LogLevel::kError, opened.error().message);
+  }
+  keeper->want(settings, parts.clock.now().boot);
+  look();
+  tell_lack();
+}
+
 Status NetworkMode::Impl::extend(const HostPlan& to) {
-  if (interface) return interface->extend(InterfaceSettings::of(to));
+  if (interface) return interface->extend(settings_of(to));
   // Without an interface the device answers for the addresses itself.
   HostRoutes own;
   for (const InterfaceAddress& address : to.interface.addresses) {
@@ -170,7 +232,7 @@ Status NetworkMode::Impl::extend(const HostPlan& to) {
 }
 
 void NetworkMode::Impl::reduce(const HostPlan& to) {
-  if (interface) interface->reduce(InterfaceSettings::of(to));
+  if (interface) interface->reduce(settings_of(to));
 }
 
 // A hosts file that cannot be written decides nothing: see ctl/hosts_keeper.h.
@@ -187,11 +249,17 @@ void NetworkMode::Impl::tell_hosts() {
 // packet of what stays is without its address or route meanwhile.
 Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
   look();  // what others removed is new again
+  // The tunnel's packets have the mark before the rules that it makes an exception for.
+  const bool takes_exit = !to.plan.exit.empty();
+  if (takes_exit) {
+    if (Status marked = set_mark(to.plan); !marked) return marked;
+  }
   const auto take_back = [&] {
     if (const Status back = extend(from.plan); !back) {
       parts.log(LogLevel::kError, back.error().message);
     }
     reduce(from.plan);
+    if (takes_exit) (void)set_mark(from.plan);
   };
   if (Status extended = extend(to.plan); !extended) {
     take_back();
@@ -203,6 +271,7 @@ Status NetworkMode::Impl::apply(const LoadedPlan& from, const LoadedPlan& to) {
   }
   write_hosts(to.plan);
   reduce(to.plan);
+  if (!takes_exit && !from.plan.exit.empty()) (void)set_mark(to.plan);
   now_runs(to.plan);
   return {};
 }
@@ -211,9 +280,22 @@ void NetworkMode::Impl::now_runs(const HostPlan& plan) {
   endpoints.set_plan(plan);
   parts.control.facts().network = facts_of(plan);
   tell_hosts();
-  if (keeper) keeper->want(InterfaceSettings::of(plan), parts.clock.now().boot);
+  open_exit_name = exit_is_open(plan) ? plan.exit : std::string();
+  if (keeper) keeper->want(settings_of(plan), parts.clock.now().boot);
+  warn_of_strict_filter(plan);
   look();
   tell_lack();
+}
+
+// A strict reverse path filter looks at the answer's way without our mark, and finds the exit.
+void NetworkMode::Impl::warn_of_strict_filter(const HostPlan& plan) const {
+  if (plan.exit.empty() || !interface) return;
+  const auto strict = strict_interfaces("/proc/sys/net/ipv4/conf", parts.interface);
+  if (strict.empty()) return;
+  parts.log(LogLevel::kWarning,
+            fmt::format("with the exit {}, the strict reverse path filter of {} drops what comes "
+                        "from IPv4 endpoints; run: sysctl net.ipv4.conf.all.rp_filter=2",
+                        plan.exit, fmt::join(strict, ", ")));
 }
 
 void NetworkMode::Impl::look() const {
@@ -253,6 +335,7 @@ void NetworkMode::Impl::wait_for_tick() {
   tick_timer.async_wait([this](ErrorCode cancelled) {
     if (cancelled) return;
     endpoints.tick();
+    open_exit();
     if (hosts) hosts->tick(parts.clock.now().boot);
     tell_hosts();
     wait_for_tick();
@@ -332,7 +415,16 @@ bool NetworkMode::has_goodbyes() const {
 
 void NetworkMode::reload_on_signal() { (void)reload(std::nullopt); }
 
-Status NetworkMode::set(DeviceChange change) { return impl_->parts.control.set(std::move(change)); }
+Status NetworkMode::set(DeviceChange change) {
+  const HostPlan& plan = impl_->reloader.running().plan;
+  if (change.fwmark && !plan.exit.empty() && *change.fwmark != impl_->mark_for(plan)) {
+    return Error{fmt::format("the mark is {:#x} as long as this host takes the exit {}: without it "
+                             "the tunnel would run through itself",
+                             impl_->mark_for(plan), plan.exit),
+                 EBUSY};
+  }
+  return impl_->parts.control.set(std::move(change));
+}
 
 DeviceView NetworkMode::get() { return impl_->parts.control.get(); }
 

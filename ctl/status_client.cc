@@ -34,8 +34,8 @@ constexpr std::string_view kSuffix = ".sock";
 nlohmann::json to_json(const std::string& key, const std::string& value) {
   if (key.ends_with("public_key")) return status_key_to_base64(value);
   // A host may be called 42, or true.
-  constexpr std::array<std::string_view, 6> kTexts{"interface", "network", "host",
-                                                   "name",      "role",    "hosts_problem"};
+  constexpr std::array<std::string_view, 7> kTexts{"interface", "network", "host",         "name",
+                                                   "role",      "exit",    "hosts_problem"};
   if (std::find(kTexts.begin(), kTexts.end(), key) != kTexts.end()) return value;
   if (value == "true" || value == "false") return value == "true";
   if (const auto number = status_integer(value)) return *number;

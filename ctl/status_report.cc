@@ -78,6 +78,7 @@ void add_network(Lines& lines, const NetworkFacts& network, const DeviceView& vi
   if (network.confirm_until) lines.add("confirm_until_sec", *network.confirm_until);
   if (network.taken_back) lines.add("reload_taken_back_sec", *network.taken_back);
   lines.add_unless_empty("hosts_problem", one_line(network.hosts_problem));
+  lines.add_unless_empty("exit", network.exit);
   for (const std::string& item : network.missing) lines.add("missing", item);
   PeersByKey peers;
   for (const PeerView& peer : view.peers) peers.emplace(peer.public_key, &peer);

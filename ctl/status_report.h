@@ -31,6 +31,7 @@ struct NetworkFacts {
   std::optional<std::int64_t> taken_back = {};  // Unix time: an unconfirmed reload was, and since
                                                 // then what runs is not what the file says
   std::string hosts_problem = {};               // why the host names are not in the hosts file
+  std::string exit = {};                        // the host that it takes as an exit
   std::vector<std::string> missing = {};  // of the interface: "address fd00::1/56", "route …"
 };
 
@@ -67,8 +68,9 @@ std::string_view to_string(ForwardMode mode);
 //
 // With --network also, device: network, host, role, confirm_until_sec (while a reload waits for its
 // confirmation), reload_taken_back_sec (since an unconfirmed reload was taken back, until the next
-// one succeeds), hosts_problem (while the hosts file cannot be written), missing (once for each
-// address or route that somebody removed), and for each destination that several peers can carry
+// one succeeds), exit (the host whose exit this one takes), hosts_problem (while the hosts file
+// cannot be written), missing (once for each address, route or rule that somebody removed), and for
+// each destination that several peers can carry
 //   route=PREFIX NAME
 // with the peer that carries it now, "-" if none is alive. Peer: name, role, configured_endpoint,
 // is_controller, address (inside the tunnel), reachable (there is a session, and what is sent on it

@@ -91,6 +91,7 @@ void format_device(Sheet& sheet, const Lines& device, const InterfaceStatus& sta
   sheet.line("state",
              fmt::format("{}{}{}", status.up ? "up" : "down", status.tun ? "" : ", no TUN device",
                          status.under_load ? ", under load" : ""));
+  sheet.line("exit", text("exit"));
   sheet.line("missing", fmt::format("{}", fmt::join(status.missing, ", ")));
   if (status.started > 0) {
     sheet.line("running for", format_age(std::max<std::int64_t>(1, now - status.started)));

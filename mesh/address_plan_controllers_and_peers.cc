@@ -14,7 +14,7 @@ namespace {
 
 using mesh_internal::PlanBuilder;
 using mesh_internal::Site;
-using mesh_internal::sites_of;
+using mesh_internal::sites_for;
 
 constexpr std::size_t kControllerIdOffset = 5;  // bits 72 … 87 of an IPv6 address
 constexpr std::size_t kPeerSuffixOffset = 8;
@@ -77,7 +77,7 @@ void plan_as_peer(PlanBuilder& builder, const Network& network, const NetworkHos
     const std::vector<std::uint32_t> through = hubs_from(hubs, designated, builder, self);
     builder.add_prefix(*network.ipv4, through, through);
   }
-  for (const Site& site : sites_of(network)) {
+  for (const Site& site : sites_for(network, self)) {
     const std::size_t hub = hub_index(hubs, hub_of(network, *site.hosts.front()));
     builder.add_site(site, hubs_from(hubs, hub, builder, self));
   }
@@ -127,7 +127,7 @@ void plan_as_controller(PlanBuilder& builder, const Network& network, const Netw
       builder.add_prefix(host_prefix(*ipv4_address(network, *peer)), through, through);
     }
   }
-  for (const Site& site : sites_of(network)) {
+  for (const Site& site : sites_for(network, self)) {
     std::vector<std::uint32_t> through;
     const NetworkHost* first_peer = nullptr;
     for (const NetworkHost* const host : site.hosts) {

@@ -177,6 +177,7 @@ std::vector<Problem> check_network(const Network& network, const CheckContext& c
   check_keys(report, network);
   mesh_internal::check_addresses(report, network);
   mesh_internal::check_claims(report, network);
+  mesh_internal::check_exits(report, network);
   mesh_internal::check_endpoints(report, network, context);
   check_this_host(report, network, context);
   sort_problems(problems);

@@ -83,20 +83,10 @@ void check_against_plan(CheckReport& report, const Network& network, const Deriv
             "list only the networks behind " + host.name);
 }
 
-void check_against_default(CheckReport& report, const NetworkHost& host, const LinedPrefix& extra) {
-  if (extra.prefix.length() != 0) return;
-  const bool is_v4 = extra.prefix.address().family == IpFamily::kV4;
-  report_at(report, Severity::kWarning, host, extra,
-            std::string("is broader than the plan gives: all other ") + (is_v4 ? "IPv4" : "IPv6") +
-                " traffic of every host goes to " + host.name,
-            "list only the networks behind " + host.name + " unless that is wanted");
-}
-
 // Endpoints given by address inside what is routed into the tunnel: the tunnel's own packets would
 // go into the tunnel.
 void check_against_endpoints(CheckReport& report, const Endpoints& endpoints,
                              const NetworkHost& host, const LinedPrefix& extra) {
-  if (extra.prefix.length() == 0) return;
   for (auto endpoint = endpoints.lower_bound(extra.prefix.address());
        endpoint != endpoints.end() && extra.prefix.contains(endpoint->first); ++endpoint) {
     const NetworkHost& other = *endpoint->second;
@@ -139,7 +129,7 @@ void check_against_extras(CheckReport& report, ExtraClaims& extras, const Sites&
 
 void check_site_sizes(CheckReport& report, const Sites& sites) {
   for (const auto& [prefix, site] : sites) {
-    if (site.hosts.size() <= kMaxSiteHosts) continue;
+    if (site.is_exit() || site.hosts.size() <= kMaxSiteHosts) continue;
     const NetworkHost& host = *site.hosts.back();
     report.error(host, "allowed_ips",
                  prefix.to_string() + " is at " + std::to_string(site.hosts.size()) +
@@ -187,8 +177,8 @@ void check_claims(CheckReport& report, const Network& network) {
   ExtraClaims extras;
   for (const auto& [order, entry] : ordered) {
     const auto& [host, extra] = entry;
+    if (extra->is_exit()) continue;  // check_exits()
     check_against_plan(report, network, claims, *host, *extra);
-    check_against_default(report, *host, *extra);
     check_against_endpoints(report, endpoints, *host, *extra);
     check_against_extras(report, extras, sites, *host, *extra);
   }

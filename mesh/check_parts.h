@@ -42,6 +42,8 @@ std::pair<const NetworkHost*, const NetworkHost*> later_and_earlier(const Networ
 void check_addresses(CheckReport& report, const Network& network);
 // Allowed IPs beyond the address plan: whose they take, what they cover.
 void check_claims(CheckReport& report, const Network& network);
+// Exits: who offers and who takes which.
+void check_exits(CheckReport& report, const Network& network);
 // Endpoints: clashes, addresses that no packet can reach or that are this machine's.
 void check_endpoints(CheckReport& report, const Network& network, const CheckContext& context);
 

@@ -17,7 +17,7 @@ void plan_members(HostPlan& plan, const Network& network, const NetworkHost& sel
     const std::vector<std::uint32_t> itself = {builder.index_of(member)};
     builder.add_prefix(Prefix(address, address.bits()), itself, itself);
   }
-  for (const Site& site : sites_of(network)) {
+  for (const Site& site : sites_for(network, self)) {
     std::vector<std::uint32_t> gateways;
     for (const NetworkHost* const host : site.hosts) {
       if (host != &self) gateways.push_back(builder.index_of(*host));

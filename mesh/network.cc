@@ -97,6 +97,16 @@ const NetworkHost* Network::designated_controller(const NetworkHost& peer) const
   return peer.controller.empty() ? only : nullptr;
 }
 
+const NetworkHost* Network::exit_of(const NetworkHost& host) const {
+  return host.use_exit.empty() ? nullptr : find(host.use_exit);
+}
+
+bool Network::takes_exit(const NetworkHost& host, IpFamily family) const {
+  if (host.use_exit.empty()) return false;
+  if (plan != AddressPlan::kControllersAndPeers) return cidr && cidr->address().family == family;
+  return family == IpFamily::kV6 || ipv4.has_value();
+}
+
 std::optional<std::uint16_t> Network::listen_port(const NetworkHost& host) const {
   if (host.role == HostRole::kPeer) return {};
   return host.port.value_or(port);

@@ -38,6 +38,10 @@ inline constexpr std::uint16_t kDefaultPersistentKeepalive = 25;  // seconds
 struct LinedPrefix {
   Prefix prefix;
   unsigned line = 0;
+
+  // 0.0.0.0/0 or ::/0: all that nobody else has. Whoever lists it offers an exit, which concerns
+  // only those who take it (use_exit).
+  bool is_exit() const { return prefix.length() == 0; }
 };
 
 // NetworkHost is one host's entry. What the file lacks or has wrong is absent here and has been
@@ -54,6 +58,7 @@ struct NetworkHost {
   std::optional<IpAddress> ipv4;                // in place of the one that its name gives
   std::optional<std::uint64_t> address_suffix;  // peers: the same for the low half of its IPv6
   std::vector<LinedPrefix> allowed_ips;  // beyond what the address plan gives: LANs behind it
+  std::string use_exit;                  // the host whose exit it takes; empty: none
   std::string preshared_key_file;        // as written; empty: none
   std::optional<std::uint16_t> persistent_keepalive;  // seconds; 0 turns it off
   std::optional<std::uint16_t> port;                  // its listen port, where not the network's
@@ -92,6 +97,12 @@ struct Network {
   // The controller under which a peer's name resolves and behind which its LANs are routed: the
   // one it names, else the only one; null: none can be told.
   const NetworkHost* designated_controller(const NetworkHost& peer) const;
+
+  // The host whose exit `host` takes; null: none, or one that is not there.
+  const NetworkHost* exit_of(const NetworkHost& host) const;
+
+  // Has `host` an address in the network with which it can use an exit of this family?
+  bool takes_exit(const NetworkHost& host, IpFamily family) const;
 
   // The port that a host listens on; nothing for peers, which are found where they are heard from.
   std::optional<std::uint16_t> listen_port(const NetworkHost& host) const;

@@ -341,6 +341,13 @@ void read_controller(NetworkHost& host, TableReader& reader) {
   host.controller = name->text;
 }
 
+void read_use_exit(NetworkHost& host, TableReader& reader) {
+  const std::optional<LinedString> name = reader.string("use_exit");
+  if (!name) return;
+  if (name->text.empty()) reader.error("use_exit", "is empty", "name a host, or remove it");
+  host.use_exit = name->text;
+}
+
 // A path; empty where there is none that can be used.
 std::string read_file_name(TableReader& reader, std::string_view key) {
   const std::optional<LinedString> file = reader.string(key);
@@ -391,6 +398,7 @@ void read_host(Network& network, const DocumentMember& member, HostRole role,
   read_address_suffix(host, reader);
   read_controller(host, reader);
   read_allowed_ips(host, reader);
+  read_use_exit(host, reader);
   host.preshared_key_file = read_file_name(reader, "preshared_key_file");
   host.private_key_next_file = read_file_name(reader, "private_key_next_file");
   read_host_numbers(host, reader);

@@ -84,6 +84,7 @@ Result<HostPlan> plan_host(const Network& network, std::string_view host_name) {
   plan.interface.name = network.interface;
   plan.interface.listen_port = network.listen_port(*self);
   plan.interface.mtu = network.mtu;
+  plan.exit = self->use_exit;
   switch (network.plan) {
     case AddressPlan::kControllersAndPeers:
       plan_controllers_and_peers(plan, network, *self);

@@ -88,6 +88,9 @@ struct HostPlan {
   // to, and allowed IPs outside of those. In address order.
   std::vector<Prefix> routes;
   std::vector<PlanHostName> hosts;  // all of the network's, this one too
+  // The host whose exit this one takes; then 0.0.0.0/0, ::/0 or both are among the routes. Empty:
+  // none, and a prefix of length 0 at a peer is only relayed for others.
+  std::string exit;
 
   // Longest prefix first decides, as in cryptokey routing. Both have the prefixes that stand in the
   // peers' allowed IPs, in address order, and in both a prefix's owner by the stock rule is among

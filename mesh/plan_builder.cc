@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <set>
 
 namespace hawser::mesh_internal {
 
@@ -47,6 +46,9 @@ void PlanBuilder::add_prefix(const Prefix& prefix, std::vector<std::uint32_t> ro
 
 void PlanBuilder::add_site(const Site& site, const std::vector<std::uint32_t>& route) {
   if (route.empty()) return;  // nobody but ourselves
+  if (site.is_exit() && takes_exit(network_, self_, *site.hosts.front(), site.prefix)) {
+    own_exits_.insert(site.prefix);
+  }
   if (!site.has(self_)) {
     add_prefix(site.prefix, route, route);
     if (!site.is_shared()) return;
@@ -77,7 +79,9 @@ void PlanBuilder::finish() {
     const bool is_connected = std::any_of(
         connected.begin(), connected.end(),
         [&](const Prefix& own) { return own.contains(plan_.failover_routes.back().destination); });
-    if (!is_connected) routes.insert(prefix);
+    // What is relayed for others is no way of this host's own.
+    const bool is_relayed_only = prefix.length() == 0 && !own_exits_.contains(prefix);
+    if (!is_connected && !is_relayed_only) routes.insert(prefix);
   }
   plan_.routes.assign(routes.begin(), routes.end());
 }

@@ -2,6 +2,7 @@
 // What the address plans have in common when they fill a HostPlan. Internal to mesh/.
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ class PlanBuilder {
   const Network& network_;
   const NetworkHost& self_;
   std::map<const NetworkHost*, std::uint32_t> indices_;
+  std::set<Prefix> own_exits_;  // that this host sends through itself
   // Routes, which may be empty, and whom it is accepted from.
   std::map<Prefix, std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>>> prefixes_;
 };

@@ -127,6 +127,8 @@ void diff_settings(PlanDiff& diff, const HostPlan& before, const HostPlan& after
   };
   compare("public key", before.public_key.to_base64(), after.public_key.to_base64());
   compare("next public key", next_key(before), next_key(after));
+  compare("exit", before.exit.empty() ? "none" : before.exit,
+          after.exit.empty() ? "none" : after.exit);
   compare("interface", before.interface.name, after.interface.name);
   compare("listen port", port(before), port(after));
   compare("mtu", std::to_string(before.interface.mtu), std::to_string(after.interface.mtu));

@@ -44,6 +44,7 @@ std::string plan_to_json(const HostPlan& plan) {
   Json json = Json::object();
   json["host"] = plan.host;
   json["role"] = std::string(host_role_name(plan.role));
+  if (!plan.exit.empty()) json["use_exit"] = plan.exit;
   json["interface"] = interface_json(plan.interface);
   json["peers"] = Json::array();
   for (const PlanPeer& peer : plan.peers) json["peers"].push_back(peer_json(peer));

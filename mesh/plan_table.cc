@@ -105,6 +105,7 @@ std::string plan_to_table(const HostPlan& plan) {
   if (plan.interface.listen_port) port = "port " + std::to_string(*plan.interface.listen_port);
   text += labelled("interface", plan.interface.name + ", " + port + ", mtu " +
                                     std::to_string(plan.interface.mtu));
+  if (!plan.exit.empty()) text += labelled("exit", plan.exit);
   std::vector<std::string> addresses;
   for (const InterfaceAddress& address : plan.interface.addresses) {
     addresses.push_back(address.to_string());

@@ -1,10 +1,28 @@
 #include "mesh/plan_wg_quick.h"
 
+#include <algorithm>
+
 namespace hawser {
 namespace {
 
 std::string setting(std::string_view key, std::string_view value) {
   return std::string(key) + " = " + std::string(value) + '\n';
+}
+
+// An exit that this host relays to and does not take itself: wg-quick would turn the host's own
+// default route to it, so the routes are given one by one.
+std::string routes_by_hand(const HostPlan& plan) {
+  const bool relays_exit =
+      std::any_of(plan.failover_routes.begin(), plan.failover_routes.end(),
+                  [](const FailoverRoute& route) { return route.destination.length() == 0; });
+  if (!relays_exit || !plan.exit.empty()) return {};
+  std::string text = setting("Table", "off");
+  for (const Prefix& route : plan.added_routes()) {
+    const bool is_v4 = route.address().family == IpFamily::kV4;
+    text += setting("PostUp", std::string("ip ") + (is_v4 ? "-4" : "-6") + " route add " +
+                                  route.to_string() + " dev %i");
+  }
+  return text;
 }
 
 std::string interface_section(const HostPlan& plan, std::string_view private_key) {
@@ -18,6 +36,7 @@ std::string interface_section(const HostPlan& plan, std::string_view private_key
     text += setting("ListenPort", std::to_string(*plan.interface.listen_port));
   }
   text += setting("MTU", std::to_string(plan.interface.mtu));
+  text += routes_by_hand(plan);
   if (plan.role == HostRole::kController) {
     text +=
         "# Stock WireGuard forwards between peers through the kernel, which has to be told:\n"

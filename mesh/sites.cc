@@ -32,4 +32,28 @@ std::vector<Site> sites_of(const Network& network) {
   return sites;
 }
 
+bool takes_exit(const Network& network, const NetworkHost& host, const NetworkHost& owner,
+                const Prefix& prefix) {
+  return &host != &owner && network.exit_of(host) == &owner &&
+         network.takes_exit(host, prefix.address().family);
+}
+
+std::vector<Site> sites_for(const Network& network, const NetworkHost& self) {
+  std::vector<Site> sites = sites_of(network);
+  const auto has_use = [&](const NetworkHost& owner, const Prefix& prefix) {
+    if (takes_exit(network, self, owner, prefix)) return true;
+    return self.role == HostRole::kController &&
+           std::any_of(network.hosts.begin(), network.hosts.end(), [&](const NetworkHost& host) {
+             return takes_exit(network, host, owner, prefix);
+           });
+  };
+  for (Site& site : sites) {
+    if (!site.is_exit()) continue;
+    std::erase_if(site.hosts,
+                  [&](const NetworkHost* owner) { return !has_use(*owner, site.prefix); });
+  }
+  std::erase_if(sites, [](const Site& site) { return site.hosts.empty(); });
+  return sites;
+}
+
 }  // namespace hawser::mesh_internal

@@ -20,9 +20,18 @@ struct Site {
 
   bool has(const NetworkHost& host) const;
   bool is_shared() const { return hosts.size() > 1; }
+  // Of length 0: no network, but what each host may send to through the one whose exit it takes.
+  bool is_exit() const { return prefix.length() == 0; }
 };
 
 // Each prefix once, in the order of the hosts and of their allowed_ips.
 std::vector<Site> sites_of(const Network& network);
+// The same as `self` has to do with them: of exits, only the one that it takes, or relays to for
+// those who take it.
+std::vector<Site> sites_for(const Network& network, const NetworkHost& self);
+
+// Does `host` send through the exit that `owner` offers with `prefix`?
+bool takes_exit(const Network& network, const NetworkHost& host, const NetworkHost& owner,
+                const Prefix& prefix);
 
 }  // namespace hawser::mesh_internal

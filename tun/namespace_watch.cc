@@ -13,13 +13,15 @@
 #include <utility>
 
 #include "tun/netlink_attributes.h"
+#include "tun/policy_rule.h"
 #include "tun/system_clock.h"
 
 namespace hawser {
 namespace {
 
-constexpr std::uint32_t kGroups =
-    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+constexpr std::uint32_t kGroups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+                                  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+                                  (1U << (RTNLGRP_IPV6_RULE - 1));  // which has no name of its own
 constexpr int kDumpTimeShare = 10;
 
 }  // namespace
@@ -55,6 +57,7 @@ Status NamespaceWatch::dump() {
   const std::set<AddressEntry> old_addresses = std::exchange(addresses_, {});
   routes_.clear();
   tunnel_routes_.clear();
+  rules_.clear();
   link_is_up_.clear();
   const NetlinkSocket::Visit visit = [this](const nlmsghdr& message) {
     if (message.nlmsg_type == RTM_NEWROUTE) {
@@ -64,7 +67,7 @@ Status NamespaceWatch::dump() {
       handle(message);
     }
   };
-  for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE}) {
+  for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETRULE}) {
     if (Status dumped = requests_.dump(type, visit); !dumped) return dumped;
   }
   for (const AddressEntry& old : old_addresses) {
@@ -91,6 +94,9 @@ void NamespaceWatch::handle(const nlmsghdr& message) {
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
       return handle_route(message, message.nlmsg_type == RTM_DELROUTE);
+    case RTM_NEWRULE:
+    case RTM_DELRULE:
+      return handle_rule(message, message.nlmsg_type == RTM_DELRULE);
     default:
       return;
   }
@@ -179,6 +185,20 @@ void NamespaceWatch::handle_route(const nlmsghdr& message, bool gone) {
   if (change == RouteTable::Change::kUnclear) stale_ = true;
 }
 
+void NamespaceWatch::handle_rule(const nlmsghdr& message, bool gone) {
+  const std::optional<PolicyRule> rule = parse_rule(message);
+  if (!rule) return;
+  const auto known = std::find(rules_.begin(), rules_.end(), *rule);
+  const bool is_known = known != rules_.end();
+  if (gone != is_known) return;
+  if (gone) {
+    rules_.erase(known);
+  } else {
+    rules_.push_back(*rule);
+  }
+  tunnel_changed_ = true;
+}
+
 void NamespaceWatch::load_route(const HostRoute& route) {
   if (route.is_counted()) routes_.load(route);
   if (route.into_tun) tunnel_routes_.emplace(route.table, route.prefix, route.metric);
@@ -205,6 +225,7 @@ std::optional<TunnelState> NamespaceWatch::take_tunnel_change() {
     // Those that differ in their metric stand next to each other.
     if (state.routes.empty() || !state.routes.back().same_way(route)) state.routes.push_back(route);
   }
+  state.rules = rules_;
   return state;
 }
 

@@ -51,6 +51,7 @@ class NamespaceWatch {
   void handle_link(const nlmsghdr& message, bool gone);
   void handle_address(const nlmsghdr& message, bool gone);
   void handle_route(const nlmsghdr& message, bool gone);
+  void handle_rule(const nlmsghdr& message, bool gone);
   void load_route(const HostRoute& route);
   void follow_tunnel_route(const HostRoute& route, bool gone, bool replaces);
   std::optional<AddressEntry> parse_address(const nlmsghdr& message) const;
@@ -64,6 +65,7 @@ class NamespaceWatch {
   std::set<AddressEntry> addresses_;
   RouteTable routes_;
   std::set<TunnelEntry> tunnel_routes_;
+  std::vector<PolicyRule> rules_;
 
   LinkState link_;
   bool link_changed_ = false;

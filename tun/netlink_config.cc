@@ -1,17 +1,21 @@
 #include "tun/netlink_config.h"
 
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "tun/errno_error.h"
 #include "tun/netlink_socket.h"
+#include "tun/policy_rule.h"
 #include "tun/route_table.h"
 
 namespace hawser {
@@ -116,6 +120,28 @@ Status change_route(std::uint16_t type, std::uint16_t flags, std::uint32_t ifind
   return request.send();
 }
 
+Status change_rule(std::uint16_t type, std::uint16_t flags, const PolicyRule& rule) {
+  Request request(type, flags);
+  fib_rule_hdr body{};
+  body.family = af_of(rule.family);
+  body.action = FR_ACT_TO_TBL;
+  if (rule.unless_mark) body.flags = FIB_RULE_INVERT;
+  request.put(body);
+  request.put(FRA_PRIORITY, rule.priority);
+  request.put(FRA_TABLE, rule.table);
+  request.put(FRA_PROTOCOL, kRouteProtocol);
+  if (rule.unless_mark) {
+    request.put(FRA_FWMARK, *rule.unless_mark);
+    request.put(FRA_FWMASK, ~std::uint32_t{0});
+  }
+  if (rule.ignores_default) request.put(FRA_SUPPRESS_PREFIXLEN, std::uint32_t{0});
+  return request.send();
+}
+
+std::string rule_text(const PolicyRule& rule) {
+  return "rule " + std::to_string(rule.priority) + " to table " + std::to_string(rule.table);
+}
+
 }  // namespace
 
 Status set_link_up(const std::string& interface) {
@@ -218,6 +244,41 @@ Status remove_route(const std::string& interface, const TunnelRoute& route) {
   if (sent.ok() || sent.error().code == ESRCH) return {};
   return refused("cannot remove route " + route.prefix.to_string() + " over " + interface,
                  sent.error());
+}
+
+Status add_rule(const PolicyRule& rule) {
+  const Status sent = change_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
+  if (sent.ok() || sent.error().code == EEXIST) return {};
+  return refused("cannot add " + rule_text(rule), sent.error());
+}
+
+Status remove_rule(const PolicyRule& rule) {
+  const Status sent = change_rule(RTM_DELRULE, 0, rule);
+  if (sent.ok() || sent.error().code == ENOENT || sent.error().code == EAFNOSUPPORT) return {};
+  return refused("cannot remove " + rule_text(rule), sent.error());
+}
+
+Status remove_stale_rules() {
+  NetlinkSocket socket;
+  if (Status opened = socket.open(0); !opened) return opened;
+  std::vector<PolicyRule> rules;
+  const Status listed = socket.dump(RTM_GETRULE, [&](const nlmsghdr& message) {
+    if (const auto rule = parse_rule(message)) rules.push_back(*rule);
+  });
+  if (!listed || rules.empty()) return listed;
+  bool in_use = false;
+  const Status dumped = socket.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
+    const std::optional<HostRoute> route = parse_route(message, 0);
+    if (!route || route->is_counted()) return;
+    in_use = in_use || std::any_of(rules.begin(), rules.end(), [&](const PolicyRule& rule) {
+               return rule.table == route->table;
+             });
+  });
+  if (!dumped || in_use) return dumped;
+  for (const PolicyRule& rule : rules) {
+    if (Status removed = remove_rule(rule); !removed) return removed;
+  }
+  return {};
 }
 
 }  // namespace hawser

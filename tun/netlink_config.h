@@ -10,11 +10,6 @@ namespace hawser {
 // What `ip link`, `ip address` and `ip route` do for one interface, in the calling thread's network
 // namespace. Errors name the interface and what was refused. Any thread.
 
-// rtm_protocol of the routes that we add, so that `ip route show proto 72` lists them and we remove
-// no others. The kernel leaves numbers above RTPROT_STATIC to whoever routes (linux/rtnetlink.h);
-// this one, an 'H', is neither in that header nor in iproute2's rt_protos.
-inline constexpr std::uint8_t kRouteProtocol = 72;
-
 // IPv6's usual metric, for both families. A host that is itself in a network which the tunnel leads
 // to keeps its own way there: the kernel's and the network managers' routes have less.
 inline constexpr std::uint32_t kRouteMetric = 1024;
@@ -37,5 +32,13 @@ Status add_route(const std::string& interface, const TunnelRoute& route);
 Status replace_route(const std::string& interface, const TunnelRoute& route);
 // Only one that add_route() made, whatever its source; that there is none is no error.
 Status remove_route(const std::string& interface, const TunnelRoute& route);
+
+// With our protocol number. One that is there already is no error.
+Status add_rule(const PolicyRule& rule);
+// That there is none is no error.
+Status remove_rule(const PolicyRule& rule);
+// Removes the rules with our protocol number, if no route is left in any table that they lead to: a
+// daemon that was killed left them behind, its routes went with its interface.
+Status remove_stale_rules();
 
 }  // namespace hawser

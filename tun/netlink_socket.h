@@ -26,8 +26,8 @@ class NetlinkSocket {
   Status open(std::uint32_t groups);
   int fd() const;
 
-  // Every message of one kind: RTM_GETLINK, RTM_GETADDR or RTM_GETROUTE, over both families. The
-  // kernel answers from its tables, so this takes their size but waits for nobody.
+  // Every message of one kind: RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE or RTM_GETRULE, over both
+  // families. The kernel answers from its tables, so this takes their size but waits for nobody.
   Status dump(std::uint16_t type, const Visit& visit);
   // Sends `request` and takes the kernel's verdict; the Error's code is its errno.
   Status change(nlmsghdr& request);

@@ -30,12 +30,30 @@ struct TunnelRoute {
   friend bool operator==(const TunnelRoute&, const TunnelRoute&) = default;
 };
 
+// rtm_protocol and FRA_PROTOCOL of what we add, so that `ip route show proto 72` lists the routes
+// and we remove no others. The kernel leaves numbers above RTPROT_STATIC to whoever routes
+// (linux/rtnetlink.h); this one, an 'H', is neither in that header nor in iproute2's rt_protos.
+inline constexpr std::uint8_t kRouteProtocol = 72;
+
+// A rule of policy routing for all packets of one family: ip rule.
+struct PolicyRule {
+  IpFamily family = IpFamily::kV4;
+  std::uint32_t priority = 0;  // the lower is asked first
+  std::uint32_t table = kMainTable;
+  std::optional<std::uint32_t> unless_mark = {};  // not for packets with this mark
+  bool ignores_default = false;                   // of the table, routes of length 0 do not count
+
+  friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
+};
+
 // TunnelState is what the kernel has of one interface: its addresses, and the routes that lead into
-// it and nowhere else, in any table and with any metric, without their sources.
+// it and nowhere else, in any table and with any metric, without their sources. And the rules that
+// lead to such tables.
 struct TunnelState {
   bool up = false;
   std::vector<LinkAddress> addresses;
   std::vector<TunnelRoute> routes;
+  std::vector<PolicyRule> rules;  // all that have our protocol number
 };
 
 }  // namespace hawser

@@ -3,12 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "ctl/exit_routing.h"
 #include "ctl/interface_keeper.h"
 #include "ctl/interface_setup.h"
+#include "tests/ctl/temporary_directory.h"
 #include "tests/tun/namespace.h"
 #include "tun/netlink_config.h"
 #include "tun/tun_device.h"
@@ -48,7 +52,19 @@ class FakePort : public InterfacePort {
     return act("-" + route.prefix.to_string(), route.prefix.to_string(), false);
   }
 
+  Status add_rule(const PolicyRule& rule) override {
+    return act("+" + rule_text(rule), rule_text(rule), true);
+  }
+  Status remove_rule(const PolicyRule& rule) override {
+    return act("-" + rule_text(rule), rule_text(rule), false);
+  }
+  Status remove_leftovers() override { return {}; }
+
  private:
+  static std::string rule_text(const PolicyRule& rule) {
+    return std::string(rule.family == IpFamily::kV4 ? "v4" : "v6") + " rule " +
+           std::to_string(rule.priority);
+  }
   static std::string with_source(const TunnelRoute& route) {
     return route.prefix.to_string() + (route.source ? " src " + route.source->to_string() : "");
   }
@@ -229,6 +245,56 @@ TEST(InterfaceLackTest, ARouteWhoseSourceIsGoneIsMadeAnew) {
   const TunnelState seen = kernel_state({}, {"fd05::/64", "fd06::/64"});
   EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
               ElementsAre("address fd00::1/56", "route fd05::/64"));
+}
+
+TEST_F(InterfaceSetupTest, RulesComeAfterTheRoutesThatTheyLeadToAndGoBefore) {
+  InterfaceSettings wanted = settings({"10.0.0.1/24"}, {"10.1.0.0/16"});
+  wanted.routes.push_back({*Prefix::parse("0.0.0.0/0"), kExitTable, {}});
+  wanted.rules = exit_rules(wanted.routes, kExitMark);
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  EXPECT_THAT(kernel_.done, ElementsAre("mtu 1420", "+10.0.0.1/24", "up", "+10.1.0.0/16",
+                                        "+0.0.0.0/0", "+v4 rule 7200", "+v4 rule 7201"));
+  kernel_.done.clear();
+  const InterfaceSettings without = settings({"10.0.0.1/24"}, {"10.1.0.0/16"});
+  ASSERT_TRUE(setup_->extend(without).ok());
+  setup_->reduce(without);
+  EXPECT_THAT(kernel_.done, ElementsAre("-v4 rule 7200", "-v4 rule 7201", "-0.0.0.0/0"));
+  // Somebody else's exit is in the table: its rules are not ours to take away.
+  kernel_.refused = "+0.0.0.0/0";
+  kernel_.done.clear();
+  EXPECT_FALSE(setup_->extend(wanted).ok());
+  EXPECT_THAT(kernel_.done, IsEmpty());
+}
+
+TEST(InterfaceLackTest, RulesOfAnExitAreMissed) {
+  InterfaceSettings wanted = settings({}, {});
+  wanted.routes.push_back({*Prefix::parse("::/0"), kExitTable, {}});
+  wanted.rules = exit_rules(wanted.routes, kExitMark);
+  TunnelState seen = kernel_state({}, {"::/0"});  // in the main table
+  seen.rules = {wanted.rules[0]};
+  EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
+              ElementsAre("route ::/0", "rule 7201 for IPv6"));
+  seen.routes.front().table = kExitTable;
+  seen.rules.push_back(wanted.rules[1]);
+  EXPECT_TRUE(InterfaceLack::find(wanted, seen).empty());
+}
+
+TEST(ExitRouting, FindsWhereTheReversePathFilterIsStrict) {
+  const testing::TemporaryDirectory directory;
+  const auto write = [&](const char* interface, int value) {
+    std::filesystem::create_directory(directory.path() + "/" + interface);
+    std::ofstream(directory.path() + "/" + interface + "/rp_filter") << value << "\n";
+  };
+  for (const char* const name : {"all", "default", "lo", "vpn", "eth0", "eth1"}) write(name, 0);
+  EXPECT_THAT(strict_interfaces(directory.path(), "vpn"), IsEmpty());
+  write("eth1", 1);
+  EXPECT_THAT(strict_interfaces(directory.path(), "vpn"), ElementsAre("eth1"));
+  write("all", 1);
+  write("eth1", 2);
+  EXPECT_THAT(strict_interfaces(directory.path(), "vpn"), ElementsAre("eth0"));
+  write("all", 2);
+  EXPECT_THAT(strict_interfaces(directory.path(), "vpn"), IsEmpty());
+  EXPECT_THAT(strict_interfaces(directory.path() + "/none", "vpn"), IsEmpty());
 }
 
 // --- when to put back ---

@@ -59,6 +59,8 @@ nlohmann::json whole_status() {
   network.role = "peer";
   network.confirm_until = 1234;
   network.taken_back = 1200;
+  network.exit = "storage";
+  network.missing = {"address fd00::1/56"};
   network.hosts_problem = "cannot write hosts file /etc/hosts";
   network.peers[peer.public_key] = {"server1", "controller", "vpn1.example.com:51820"};
   network.routes.push_back({*Prefix::parse("fd00::/56"), {peer.public_key}});

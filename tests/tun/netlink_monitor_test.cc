@@ -54,6 +54,7 @@ class Watcher {
       for (const TunnelRoute& r : changes->tunnel->routes) {
         tunnel.insert(r.prefix.to_string() + " table " + std::to_string(r.table));
       }
+      rules = changes->tunnel->rules;
     }
     if (changes->routes) {
       ++num_reports;
@@ -70,6 +71,7 @@ class Watcher {
   std::set<std::string> routes;
   std::set<std::string> addresses;
   std::set<std::string> removed;
+  std::vector<PolicyRule> rules;
   std::set<std::string> tunnel;  // what stands on the interface, and what leads into it
   int num_reports = 0;
 };
@@ -194,6 +196,48 @@ TEST(NetlinkMonitorTest, WhatStandsOnTheInterfaceIsFollowed) {
     for (const char* const gone : {"fd00::1/56", "fd05::/16 table 254", "10.5.0.0/16 table 7200"}) {
       EXPECT_THAT(watcher.tunnel, Not(Contains(gone)));
     }
+  });
+}
+
+TEST(NetlinkMonitorTest, OurRulesAreFollowedAndWhatAKilledDaemonLeftIsRemoved) {
+  in_namespace([] {
+    make_veth();
+    const TunDevice device = make_tun();
+    ASSERT_TRUE(set_link_up("wg0").ok());
+    std::vector<PolicyRule> ours;
+    for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+      ours.push_back({family, 7200, kMainTable, {}, true});
+      ours.push_back({family, 7201, 7200, 0x7200, false});
+    }
+    for (const PolicyRule& rule : ours) {
+      const Status added = add_rule(rule);
+      ASSERT_TRUE(added.ok()) << added.error().message;
+      EXPECT_TRUE(add_rule(rule).ok());  // again is no error, and makes no second one
+    }
+    Watcher watcher("wg0", device.queue(0));
+    EXPECT_THAT(watcher.rules, testing::UnorderedElementsAreArray(ours));
+    EXPECT_TRUE(run("test $(ip rule show | grep -c '^720[01]:') = 2"));
+    EXPECT_TRUE(run("ip rule show | grep -q '^7201:.*not from all fwmark 0x7200 lookup 7200'"));
+    EXPECT_TRUE(run("ip -6 rule show | grep -q '^7200:.*lookup main suppress_prefixlength 0'"));
+
+    ASSERT_TRUE(run("ip rule del priority 7201 && ip rule add priority 9 lookup 9"));
+    watcher.settle();
+    EXPECT_EQ(watcher.rules.size(), 3U);
+    EXPECT_TRUE(remove_rule(ours[1]).ok());  // that is not there
+    EXPECT_TRUE(remove_rule(ours[0]).ok());
+    watcher.settle();
+    EXPECT_EQ(watcher.rules.size(), 2U);
+
+    // Somebody's exit is in use; then it is not.
+    ASSERT_TRUE(run("ip -6 route add ::/0 dev eth0 table 7200"));
+    EXPECT_TRUE(remove_stale_rules().ok());
+    watcher.settle();
+    EXPECT_EQ(watcher.rules.size(), 2U);
+    ASSERT_TRUE(run("ip -6 route del ::/0 dev eth0 table 7200"));
+    EXPECT_TRUE(remove_stale_rules().ok());
+    watcher.settle();
+    EXPECT_TRUE(watcher.rules.empty());
+    EXPECT_TRUE(run("ip rule show | grep -q '^9:'"));
   });
 }
 
