@@ -40,7 +40,7 @@ void InterfaceKeeper::see(TunnelState seen, Instant now) {
 
 void InterfaceKeeper::compare(Instant now) {
   if (!seen_) return;
-  lack_ = InterfaceLack::find(wanted_, *seen_);
+  const InterfaceLack before = std::exchange(lack_, InterfaceLack::find(wanted_, *seen_));
   if (lack_.empty()) {
     if (!whole_since_) whole_since_ = now;
     due_.reset();
@@ -51,7 +51,21 @@ void InterfaceKeeper::compare(Instant now) {
   if (!due_) {
     due_ = now + kKeeperSettle;
     if (last_repair_) due_ = std::max(*due_, *last_repair_ + backoff_);
+  } else if (has_fresh_loss(before, now)) {
+    // It does not wait for the next try of what cannot be put back.
+    due_ = std::min(*due_, now + kKeeperSettle);
   }
+}
+
+// Something was not lacking before, and nobody removes it again and again.
+bool InterfaceKeeper::has_fresh_loss(const InterfaceLack& before, Instant now) const {
+  const std::vector<std::string> known = before.items();
+  const std::vector<std::string> items = lack_.items();
+  return std::any_of(items.begin(), items.end(), [&](const std::string& item) {
+    if (std::find(known.begin(), known.end(), item) != known.end()) return false;
+    const auto tried = tried_at_.find(item);
+    return tried == tried_at_.end() || now - tried->second >= kKeeperMaxBackoff;
+  });
 }
 
 void InterfaceKeeper::tick(Instant now) {
@@ -59,6 +73,9 @@ void InterfaceKeeper::tick(Instant now) {
   backoff_ = last_repair_ ? std::min(backoff_ * 2, kKeeperMaxBackoff) : kKeeperMinBackoff;
   last_repair_ = now;
   due_ = now + backoff_;  // unless it is seen to be whole
+  std::erase_if(tried_at_,
+                [&](const auto& item) { return now - item.second >= kKeeperMaxBackoff; });
+  for (std::string& item : lack_.items()) tried_at_.insert_or_assign(std::move(item), now);
   const std::string items = name_items(lack_);
   const Status done = put_back_(lack_);
   if (!log_) return;

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,7 @@ class InterfaceKeeper {
 
  private:
   void compare(Instant now);
+  bool has_fresh_loss(const InterfaceLack& before, Instant now) const;
 
   std::string interface_;
   PutBack put_back_;
@@ -52,6 +54,8 @@ class InterfaceKeeper {
   std::optional<Instant> due_;
   std::optional<Instant> last_repair_;  // within what is not quiet yet
   std::optional<Instant> whole_since_;
+  // When each item was last tried, within kKeeperMaxBackoff; at most what was ever wanted in that.
+  std::map<std::string, Instant> tried_at_;
   Duration backoff_ = kKeeperMinBackoff;
 };
 

@@ -399,6 +399,25 @@ TEST_F(InterfaceKeeperTest, WhatCannotBePutBackIsTriedAgainWithBackOff) {
   EXPECT_FALSE(keeper_.lack().empty());
 }
 
+TEST_F(InterfaceKeeperTest, ANewLossDoesNotWaitForWhatCannotBePutBack) {
+  works_ = false;
+  const TunnelState without_address = kernel_state({}, {"fd05::/64"});
+  keeper_.see(without_address, now_);
+  run(std::chrono::seconds(100));
+  EXPECT_GT(*keeper_.due() - now_, std::chrono::seconds(1));
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(std::chrono::seconds(1)), ElementsAre(100));
+  // Who removes it again and again is answered no faster than before.
+  keeper_.see(without_address, now_);
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(std::chrono::seconds(10)), IsEmpty());
+  // A minute later that is a new loss.
+  keeper_.see(without_address, now_);
+  run(kKeeperMaxBackoff * 2);
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(std::chrono::milliseconds(200)), ElementsAre(100));
+}
+
 TEST_F(InterfaceKeeperTest, AReloadThatWantsLessEndsTheRepair) {
   works_ = false;
   keeper_.see(kernel_state({"fd00::1/56"}, {}), now_);
