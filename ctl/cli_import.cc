@@ -68,7 +68,6 @@ class Importer {
     add("[network]\nname = \"{}\"\nplan = \"full-mesh\"\ncidr = \"{}\"\n", name_.interface,
         file_.addresses.front().connected().to_string());
     if (file_.mtu) add("mtu = {}\n", *file_.mtu);
-    if (file_.listen_port) add("port = {}\n", *file_.listen_port);
     for (std::size_t i = 1; i < file_.addresses.size(); ++i) {
       fault(1, fmt::format("Address {}: a member has one address", file_.addresses[i].to_string()));
     }
@@ -82,6 +81,13 @@ class Importer {
     PrivateKey key = file_.private_key.clone();
     add("\n[members.{}]\npublic_key = \"{}\"\nendpoint = \"{}\"\nmesh_ip = \"{}\"\n", host,
         key.derive_public().to_base64(), endpoint, file_.addresses.front().address.to_string());
+    std::string why;
+    const auto reached = parse_endpoint_name(endpoint, why);  // what is wrong, the check says
+    if (file_.listen_port && *file_.listen_port != 0) {
+      add("port = {}\n", *file_.listen_port);
+    } else if (reached) {
+      add("port = {}\n", reached->port);
+    }
   }
 
   void section(const WgQuickPeer& peer, const std::string& member) {
@@ -106,8 +112,10 @@ class Importer {
                                           "has one",
                                           member));
     }
-    add("\n[members.{}]\npublic_key = \"{}\"\nendpoint = \"{}\"\nmesh_ip = \"{}\"\n", member,
-        peer.public_key.to_base64(), peer.endpoint->to_string(), own->to_string());
+    // Where it listens only its own file says; mostly it is the port that others reach it at.
+    add("\n[members.{}]\npublic_key = \"{}\"\nendpoint = \"{}\"\nmesh_ip = \"{}\"\nport = {}\n",
+        member, peer.public_key.to_base64(), peer.endpoint->to_string(), own->to_string(),
+        peer.endpoint->port);
     if (peer.persistent_keepalive) {
       add("persistent_keepalive = {}\n", *peer.persistent_keepalive);
     }
@@ -152,13 +160,30 @@ std::string own_host() {
   return host_name_fault(host).empty() ? host : "this";
 }
 
-// A new file only.
+// 0, or why not all of it could be written.
+int write_whole(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = ::write(fd, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return errno;
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return ::fsync(fd) == 0 ? 0 : errno;
+}
+
+// A new file only, and whole.
 Status write_new(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  const bool written =
-      fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (written) return {};
-  return Error{fmt::format("{}: {}", path, std::strerror(errno)), errno};
+  const int error = fd ? write_whole(fd.get(), text) : errno;
+  if (error == 0) return {};
+  if (fd) ::unlink(path.c_str());
+  return Error{fmt::format("{}: {}", path, std::strerror(error)), error};
+}
+
+std::string lines_of(const std::vector<Problem>& problems, const std::string& file) {
+  std::string lines;
+  for (const Problem& problem : problems) lines += problem_to_string(problem, file) + "\n";
+  return lines;
 }
 
 // All of the files, or none.
@@ -207,12 +232,10 @@ CliOutput import_wg_quick(const CliArguments& arguments) {
   const LoadedNetwork loaded = load_network(network->text);
   const std::string base =
       (arguments.out_dir.empty() ? std::string() : arguments.out_dir + "/") + name->interface;
+  const std::string problems = lines_of(loaded.problems, base + ".toml");
   if (!loaded.usable()) {
-    std::string problems;
-    for (const Problem& problem : loaded.problems) {
-      problems += "\n" + problem_to_string(problem, base + ".toml");
-    }
-    return CliOutput::failure("nothing was written: the network would be wrong:" + problems);
+    return CliOutput::failure("nothing was written: the network would be wrong:\n" +
+                              problems.substr(0, problems.size() - 1));
   }
   if (const Status done = write_all(*network, file->private_key, base); !done) {
     return CliOutput::failure("nothing was written: " + done.error().message);
@@ -223,6 +246,7 @@ CliOutput import_wg_quick(const CliArguments& arguments) {
       "  hawserd --network {0}.toml --host {1} --private-key-file {0}.key\n",
       base, host);
   for (const std::string& line : network->left_out) output.err += line + "\n";
+  output.err += problems;  // warnings
   return output;
 }
 
