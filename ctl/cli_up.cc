@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +14,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -22,9 +26,11 @@
 #include "ctl/network_file.h"
 #include "ctl/set_request.h"
 #include "ctl/status_client.h"
+#include "ctl/terminal.h"
 #include "ctl/wg_quick_file.h"
 #include "tun/netlink_config.h"
 #include "tun/system_clock.h"
+#include "tun/unique_fd.h"
 
 namespace hawser {
 
@@ -32,6 +38,9 @@ namespace {
 
 // A daemon says goodbye to its peers and closes its device; longer than this it hangs.
 constexpr Duration kEndTime = std::chrono::seconds(10);
+// A daemon that cannot watch its socket (inotify instances are used up) does not see it go; it is
+// then told by signal.
+constexpr Duration kSeesItselfTime = std::chrono::seconds(2);
 constexpr Duration kEndPoll = std::chrono::milliseconds(50);
 
 bool link_exists(const std::string& interface) { return ::if_nametoindex(interface.c_str()) != 0; }
@@ -99,6 +108,38 @@ std::string daemon_path(const CliArguments& arguments) {
   return !error && std::filesystem::exists(beside, error) ? beside.string() : "hawserd";
 }
 
+// What would make the daemon another one than the file asks for, or hold the command up: it is of
+// whoever runs hawserd by hand.
+constexpr std::array kNotForTheDaemon{
+    std::string_view("WG_PROCESS_FOREGROUND="),
+    std::string_view("WG_TUN_FD="),
+    std::string_view("WG_UAPI_FD="),
+    std::string_view("HAWSER_FOREGROUND="),
+    std::string_view("HAWSER_INTERFACE="),
+    std::string_view("HAWSER_NETWORK="),
+    std::string_view("HAWSER_HOST="),
+    std::string_view("HAWSER_NO_TUN="),
+    std::string_view("HAWSER_ADDRESS="),
+    std::string_view("HAWSER_LISTEN_PORT="),
+    std::string_view("HAWSER_PRIVATE_KEY_FILE="),
+    std::string_view("HAWSER_FWMARK="),
+    std::string_view("HAWSER_MTU="),
+};
+
+// The environment's pointers, a null pointer at the end.
+std::vector<char*> daemon_environment() {
+  std::vector<char*> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const bool is_kept =
+        std::none_of(kNotForTheDaemon.begin(), kNotForTheDaemon.end(),
+                     [&](std::string_view start) { return text.starts_with(start); });
+    if (is_kept) out.push_back(*entry);
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
 // The daemon goes to the background when it is ready, and has said on standard error why it is not.
 Status start_daemon(const CliArguments& arguments, const std::string& interface) {
   const std::string path = daemon_path(arguments);
@@ -107,7 +148,14 @@ Status start_daemon(const CliArguments& arguments, const std::string& interface)
   std::string program = path;
   const std::array<char*, 4> argv{program.data(), directory.data(), name.data(), nullptr};
   pid_t child = 0;
-  const int error = ::posix_spawnp(&child, path.c_str(), nullptr, nullptr, argv.data(), environ);
+  const std::vector<char*> environment = daemon_environment();
+  // Ctrl-C is for this command, which then ends the daemon in order.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  const int error =
+      ::posix_spawnp(&child, path.c_str(), nullptr, &attributes, argv.data(), environment.data());
+  ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
     return Error{fmt::format("{} cannot be started: {}; say which with --daemon", path,
                              std::strerror(error)),
@@ -120,18 +168,41 @@ Status start_daemon(const CliArguments& arguments, const std::string& interface)
   return Error{fmt::format("{} did not start for {}", path, interface), ECHILD};
 }
 
+// DaemonHandle is the process that answers at a control socket, and never another one that got its
+// number later. Empty where the kernel does not say.
+class DaemonHandle {
+ public:
+  DaemonHandle(const std::string& control_dir, const std::string& interface) {
+    const std::optional<pid_t> pid = daemon_pid(control_dir, interface);
+    if (pid && *pid > 0) fd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+  }
+  void terminate() const {
+    if (fd_) ::syscall(SYS_pidfd_send_signal, fd_.get(), SIGTERM, nullptr, 0);
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
 // Whoever removes the socket asks the daemon to end.
 Status end_daemon(const std::string& control_dir, const std::string& interface) {
   const std::string path = control_socket_path(control_dir, interface);
+  const DaemonHandle daemon(control_dir, interface);
   if (::unlink(path.c_str()) != 0) {
     return Error{fmt::format("{} cannot be removed: {}", path, std::strerror(errno)), errno};
   }
-  const Instant deadline = boot_now() + kEndTime;
+  const Instant begin = boot_now();
+  bool is_told = false;
   while (link_exists(interface)) {
-    if (boot_now() >= deadline) {
+    const Instant now = boot_now();
+    if (now >= begin + kEndTime) {
       return Error{fmt::format("the daemon of {} was asked to end {} ago and has not", interface,
                                format_span(kEndTime)),
                    ETIMEDOUT};
+    }
+    if (!is_told && now >= begin + kSeesItselfTime) {
+      daemon.terminate();
+      is_told = true;
     }
     std::this_thread::sleep_for(kEndPoll);
   }
@@ -173,8 +244,20 @@ std::vector<Prefix> routes_of(const WgQuickFile& file) {
 Status set_up(const CliArguments& arguments, const WgQuickFile& file, const DeviceChange& change,
               const std::string& interface) {
   const std::vector<Prefix> routes = routes_of(file);
-  const Status set = request_set(arguments.control_dir, interface, make_set_request(change).view());
-  return set ? set_up_link(file, routes, interface) : set;
+  Status done = request_set(arguments.control_dir, interface, make_set_request(change).view());
+  if (done) done = set_up_link(file, routes, interface);
+  if (done && StopSignals::seen()) done = Error{"interrupted", EINTR};
+  return done;
+}
+
+// What is wrong with ending, without its hooks and routes, what wg-quick(8) has brought up; empty:
+// nothing. A file that cannot be read says nothing.
+std::vector<std::string> of_wg_quick(const std::string& path) {
+  Result<std::string> read = read_text_file(path);
+  if (!read) return {};
+  const SecretText text(std::move(*read));
+  const Result<WgQuickFile> file = parse_wg_quick(text.view(), path);
+  return file ? unsupported_settings(*file, path) : std::vector<std::string>();
 }
 
 }  // namespace
@@ -198,6 +281,7 @@ CliOutput bring_up(const CliArguments& arguments) {
   }
   const Result<DeviceChange> change = change_of(*file, name->path);
   if (!change) return CliOutput::failure("nothing was done:\n" + change.error().message);
+  const StopSignals signals;  // from here on something is half done
   if (const Status started = start_daemon(arguments, name->interface); !started) {
     return CliOutput::failure(started.error().message);
   }
@@ -220,6 +304,12 @@ CliOutput bring_down(const CliArguments& arguments) {
         fmt::format("{} runs a network, which hawser up did not start; end it where it was started "
                     "(systemctl stop hawserd@…)",
                     name->interface));
+  }
+  if (const auto others = of_wg_quick(name->path); !others.empty()) {
+    return CliOutput::failure(fmt::format(
+        "nothing was done: hawser up does not start {0}; wg-quick does, and ends it with "
+        "its hooks and routes: wg-quick down {0}{1}",
+        arguments.wg_quick_file, lines_of(others)));
   }
   const Status ended = end_daemon(arguments.control_dir, name->interface);
   if (!ended) return CliOutput::failure(ended.error().message);

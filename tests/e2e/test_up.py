@@ -29,8 +29,8 @@ class Site:
         self.public_key = daemons.pubkey(self.private_key)
         lab.finally_do(lambda: self.hawser("down", self.interface, check=False))
 
-    def hawser(self, *arguments, check=True):
-        environment = {**os.environ, "HAWSER_ENGINE": self.engine,
+    def hawser(self, *arguments, check=True, more=None):
+        environment = {**os.environ, **(more or {}), "HAWSER_ENGINE": self.engine,
                        "HAWSER_CONTROL_DIR": str(self.dir / "run"),
                        "HAWSER_STATE_DIR": str(self.dir / "state")}
         return plain_hawser(self.namespace, *arguments, check=check, env=environment)
@@ -89,6 +89,25 @@ def test_what_cannot_be_done_is_refused_before_anything_is(sites):
     assert not site.namespace.pids()
 
 
+def test_the_environment_of_another_daemon_does_no_harm(sites):
+    site = sites[0]
+    other = {"WG_PROCESS_FOREGROUND": "1", "HAWSER_FOREGROUND": "1", "HAWSER_HOST": "elsewhere",
+             "HAWSER_NETWORK": "/nowhere.toml", "HAWSER_LISTEN_PORT": "7"}
+    assert site.hawser("up", site.path, more=other).returncode == 0
+    assert f"{PORT}" in site.hawser("status", site.interface).stdout
+
+
+def test_down_leaves_alone_what_wg_quick_ends_with_its_hooks(sites):
+    site = sites[0]
+    site.hawser("up", site.path)
+    site.write(sites[1], more="PostDown = touch /nowhere")
+    done = site.hawser("down", site.path, check=False)
+    assert done.returncode == 1 and f"wg-quick down {site.path}" in done.stderr, done.stderr
+    assert site.namespace.link_exists(site.interface)
+    site.write(sites[1])
+    site.hawser("down", site.path)
+
+
 def test_a_failure_half_way_is_undone(sites):
     site = sites[0]
     # The port is somebody else's.
@@ -129,6 +148,8 @@ def test_import_makes_files_that_run(sites):
     assert str(network) in done.stdout
     assert key.stat().st_mode & 0o777 == 0o600
     assert first.private_key not in network.read_text()
+    head, *members = network.read_text().split("[members.")
+    assert "port" not in head and all(f"port = {PORT}" in member for member in members)
     second.hawser("up", second.path)
     daemon = daemons.hawserd(first.namespace, first.engine, f"--network={network}", "--host=site1",
                              f"--private-key-file={key}", "--hosts-file=none",
