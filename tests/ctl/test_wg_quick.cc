@@ -153,10 +153,13 @@ TEST(Import, WhatANetworkFileCannotSayIsRefusedWithItsLine) {
 
 // What the words become, as the daemon reads it.
 DeviceChange said(const std::vector<std::string>& words) {
-  Result<DeviceChange> change = read_set_words(words);
-  EXPECT_TRUE(change.ok()) << change.error().message;
+  const Result<DeviceChange> change = read_set_words(words);
+  if (!change) {
+    ADD_FAILURE() << change.error().message;
+    return {};
+  }
   UapiParser parser;
-  const SecretText request = make_set_request(change ? *change : DeviceChange{});
+  const SecretText request = make_set_request(*change);
   EXPECT_EQ(parser.feed(request.view()), request.view().size());
   EXPECT_TRUE(parser.complete());
   UapiRequest parsed = parser.take();
@@ -191,7 +194,7 @@ TEST(SetWords, SayWhatTheDaemonReads) {
 }
 
 TEST(SetWords, KeysComeFromFilesAlone) {
-  TemporaryDirectory directory;
+  testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/key";
   std::ofstream(path) << kPrivate << "\n";
   ::chmod(path.c_str(), 0600);
