@@ -51,7 +51,8 @@ class Router {
     kGood,
     kThisLink,    // comes to us, but is never handed on: link-local and unspecified
     kNotAllowed,  // belongs to another peer or to none
-    kImpossible,  // names nobody beyond a router: our own, loopback, multicast, 240.0.0.0/4
+    kImpossible,  // names nobody beyond a router: our own, loopback, multicast, 0.0.0.0/8,
+                  // 240.0.0.0/4
   };
   Source judge_source(const Peer& from, const IpAddress& source) const;
   bool is_own(const IpAddress& address) const;

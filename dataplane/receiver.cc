@@ -189,8 +189,11 @@ Router::Source Receiver::judge_source(const OpenedPacket& packet) {
 
 // May a packet from a source of this link go where it is bound for?
 bool Receiver::ends_on_this_link(const OpenedPacket& packet) const {
+  // In kernel mode everything is ours to hand over, and the kernel would pass it on.
+  const IpAddress& destination = packet.header.destination;
   return last_decision_.where == Router::Where::kLocal &&
-         (!packet.header.source.is_unspecified() || stays_on_link(packet.header.destination));
+         (stays_on_link(destination) ||
+          (!packet.header.source.is_unspecified() && router_.is_own(destination)));
 }
 
 void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out) {

@@ -56,7 +56,11 @@ bool Router::owns_source(const Peer& from, const IpAddress& source) const {
 // none (RFC 3810 §5.2.13); RFC 4291 §2.5.2 and §2.5.6 keep routers from passing on either.
 Router::Source Router::judge_source(const Peer& from, const IpAddress& source) const {
   if (!owns_source(from, source)) return Source::kNotAllowed;
-  if (source.is_loopback() || source.is_multicast() || source.is_reserved() || is_own(source)) {
+  // The rest of "this network" (RFC 1122 §3.2.1.3).
+  const bool is_this_network =
+      source.family == IpFamily::kV4 && source.bytes[0] == 0 && !source.is_unspecified();
+  if (is_this_network || source.is_loopback() || source.is_multicast() || source.is_reserved() ||
+      is_own(source)) {
     return Source::kImpossible;
   }
   return source.is_link_local() || source.is_unspecified() ? Source::kThisLink : Source::kGood;

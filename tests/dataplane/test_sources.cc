@@ -38,8 +38,9 @@ class ImpossibleSource : public ::testing::Test {
   Hub net_;
 };
 
-constexpr const char* kImpossibleV4[] = {"10.0.0.1",  "198.51.100.1", "127.0.0.1",      "224.0.0.5",
-                                         "240.0.0.1", "250.1.2.3",    "255.255.255.255"};
+constexpr const char* kImpossibleV4[] = {"10.0.0.1",  "198.51.100.1", "127.0.0.1",
+                                         "224.0.0.5", "240.0.0.1",    "0.1.2.3",
+                                         "0.0.0.1",   "250.1.2.3",    "255.255.255.255"};
 constexpr const char* kImpossibleV6[] = {"fd00::1", "2001:db8::1", "::1", "ff02::1", "ff0e::1"};
 
 TEST_F(ImpossibleSource, IsRefusedWhereverThePacketIsBoundFor) {
@@ -99,6 +100,17 @@ TEST_F(ImpossibleSourceInKernelMode, IsRefusedToo) {
     EXPECT_EQ(send(source, "fd00::3"), Fate::kImpossible) << source;
   }
   EXPECT_EQ(send("fe80::9", "fe80::1"), Fate::kTaken);
+}
+
+// There everything goes to the host, which would pass it on.
+TEST_F(ImpossibleSourceInKernelMode, LinkLocalComesToUsAndNoFurther) {
+  EXPECT_EQ(send("169.254.7.7", "10.0.0.1"), Fate::kTaken);
+  EXPECT_EQ(send("169.254.7.7", "224.0.0.5"), Fate::kTaken);
+  EXPECT_EQ(send("169.254.7.7", "10.0.0.3"), Fate::kImpossible);
+  EXPECT_EQ(send("169.254.7.7", "8.8.8.8"), Fate::kImpossible);
+  EXPECT_EQ(send("fe80::9", "fd00::1"), Fate::kTaken);
+  EXPECT_EQ(send("fe80::9", "fd00::3"), Fate::kImpossible);
+  EXPECT_EQ(send("fe80::9", "2a00::1"), Fate::kImpossible);
 }
 
 // What is not even allowed stays what it was.
