@@ -42,10 +42,6 @@ std::uint64_t random_u64(RandomSource& random) {
 constexpr std::size_t kSendsForPeer = 8;
 constexpr std::size_t kArenaForPeer = 4096;
 
-bool has_room_for_peer(const OutBatch& out) {
-  return out.has_room(kSendsForPeer) && out.arena_left() >= kArenaForPeer;
-}
-
 // Cookie replies to one source, one after another, leave as a train: a flood from there then costs
 // one send for many of them. They are of one length.
 bool joins_train(const OutBatch& out, const Endpoint& to, std::size_t len) {
@@ -107,6 +103,10 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
   if (state_.has_dead_peers()) turn.more = true;
   if (waiting) bring_forward(turn.next_deadline, now.boot + std::chrono::milliseconds(100));
   return turn;
+}
+
+bool Handshaker::has_room_for_peer(const OutBatch& out) {
+  return out.has_room(kSendsForPeer) && out.arena_left() >= kArenaForPeer;
 }
 
 void Handshaker::identity_changed() {

@@ -66,6 +66,7 @@ class Handshaker : public SendObserver {
   void give_up(Peer& peer, const Now& now);
   void keepalive(Peer& peer, const Now& now, OutBatch& out);
 
+  static bool has_room_for_peer(const OutBatch& out);
   void watch(const Now& now, OutBatch& out);
   void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence, const Now& now,
                  OutBatch& out);

@@ -28,7 +28,8 @@ void Handshaker::watch_controllers(const Now& now) {
 
 void Handshaker::watch(const Now& now, OutBatch& out) {
   if (goodbye_at_) send_goodbyes(now, out);
-  liveness_.run(now.boot, [&](const Liveness::Verdict& verdict) {
+  const auto has_room = [&] { return has_room_for_peer(out); };
+  liveness_.run(now.boot, has_room, [&](const Liveness::Verdict& verdict) {
     Peer& peer = *verdict.peer;
     const std::string what = peer.is_controller.load() ? "this controller " : "this gateway ";
     if (verdict.died) {

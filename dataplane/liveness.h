@@ -43,10 +43,12 @@ class Liveness {
   // freed yet.
   void watch(const Overlay& overlay, const OverlayTables::PeersByKey& peers, Instant now);
 
-  // Calls visit(Verdict) for each watched peer that something is due for.
-  template <class Visit>
-  void run(Instant now, Visit visit) {
+  // Calls visit(Verdict) for each watched peer that something is due for, as long as has_room():
+  // an echo that cannot be sent is not due yet.
+  template <class HasRoom, class Visit>
+  void run(Instant now, HasRoom has_room, Visit visit) {
     for (Watch& watch : watches_) {
+      if (!has_room()) return;
       const Verdict verdict = step(watch, now);
       if (verdict.send_echo != nullptr || verdict.died || verdict.revived) visit(verdict);
     }

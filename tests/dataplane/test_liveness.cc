@@ -76,6 +76,23 @@ TEST(Liveness, AnEchoOrTwoThatAreLostKillNobody) {
   }
 }
 
+// A turn whose batch is full sends no echo; what was not asked cannot fail to answer.
+TEST(Liveness, AnEchoThatWasNeverSentIsNotLost) {
+  WatchedController watched;
+  watched.run_answering(3s, 20ms);
+  for (Duration done{}; done < 5s; done += 100ms) {
+    watched.sleep(100ms);
+    OutBatch full;
+    while (full.allocate(1024) != nullptr) {
+    }
+    const HandshakeTurn turn = watched.a.device().run_handshakes(watched.now(), full);
+    EXPECT_TRUE(turn.more);
+  }
+  EXPECT_TRUE(watched.reachable());
+  watched.run_answering(1s, 20ms);
+  EXPECT_TRUE(watched.reachable());
+}
+
 TEST(Liveness, ASlowPathIsNotADeadOne) {
   for (const Duration round_trip : {450ms, 650ms, 750ms, 900ms, 1300ms}) {
     WatchedController watched;
