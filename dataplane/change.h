@@ -23,7 +23,7 @@ struct PeerChange {
   PublicKey public_key;
   // Another key that the same peer may have: it is accepted under either. Zero: none. A peer whose
   // keys become one of the two, or the same two the other way round, keeps its session as long as
-  // the key that made it stays.
+  // the key that made it stays. Not set: the peer is the one whose present key is public_key.
   std::optional<PublicKey> next_public_key;
   bool remove = false;
   bool update_only = false;                   // an absent peer is not created

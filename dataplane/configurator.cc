@@ -63,7 +63,9 @@ void Configurator::replace_peers(DeviceChange& change, AllowedIpsEdit& edit) {
     kept.insert(find_peer(peer));
     peer.replace_allowed_ips = true;
     if (!peer.preshared_key) peer.preshared_key.emplace();
-    if (!peer.next_public_key) peer.next_public_key.emplace();
+    if (!peer.next_public_key && state_.peers.contains(peer.public_key)) {
+      peer.next_public_key.emplace();
+    }
     if (!peer.persistent_keepalive) peer.persistent_keepalive = 0;
   }
   std::vector<Peer*> gone;
@@ -93,14 +95,13 @@ void Configurator::apply_private_key(PrivateKey key, AllowedIpsEdit& edit) {
   handshaker_.identity_changed();
 }
 
-// The one that has the key now; where the change may make a peer, also the one that will have it,
-// or had it until now.
+// The one that has the key now; where the change speaks of two keys, also the one that will have
+// it, or had it until now. A change of one key alone means the peer of that key and no other.
 Peer* Configurator::find_peer(const PeerChange& change) const {
   const auto present = state_.peers.find(change.public_key);
   if (present != state_.peers.end()) return present->second;
-  if (change.remove || change.update_only) return nullptr;
+  if (change.remove || change.update_only || !change.next_public_key) return nullptr;
   if (Peer* const peer = state_.find_by_key(change.public_key)) return peer;
-  if (!change.next_public_key) return nullptr;
   const auto found = state_.peers.find(*change.next_public_key);
   return found == state_.peers.end() ? nullptr : found->second;
 }
@@ -126,7 +127,13 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
   const bool is_self =
       state_.identity.has_private_key() && change.public_key == state_.identity.public_key();
   if (is_self || (peer == nullptr && change.update_only)) return;
-  if (peer == nullptr) peer = &create_peer(change.public_key);
+  if (peer == nullptr) {
+    // A key is one peer's: it is no longer what another will have.
+    if (Peer* const other = state_.find_by_key(change.public_key)) {
+      handshaker_.set_keys(*other, other->public_key, std::nullopt);
+    }
+    peer = &create_peer(change.public_key);
+  }
   apply_keys(*peer, change);
 
   if (change.preshared_key) {

@@ -112,6 +112,26 @@ TEST_F(KeyRotation, ADroppedKeyEndsTheSessionThatItMade) {
   EXPECT_FALSE(pair_.a.to_tun.empty());
 }
 
+// `wg set` knows of one key only: the peer that has it, or a new one.
+TEST_F(KeyRotation, AChangeOfOneKeyNeverTakesAPeersPresentKey) {
+  pair_.connect();
+  know_b_as(old_key(), new_key());
+  for (const bool replace : {false, true}) {
+    DeviceChange set;
+    set.peers.push_back(peer_change(new_key(), {}));
+    if (replace) set.peers.push_back(peer_change(old_key(), {prefix("10.0.0.2/32")}));
+    set.replace_peers = replace;
+    pair_.a.apply(std::move(set));
+    EXPECT_EQ(num_peers(), 2U);
+    EXPECT_EQ(b_at_a().public_key, old_key());
+    EXPECT_FALSE(b_at_a().next_public_key.has_value()) << "a key is one peer's";
+    EXPECT_TRUE(b_at_a().has_session);
+    EXPECT_TRUE(pair_.a.device().state().next_keys.empty());
+    know_b_as(old_key(), new_key());
+    EXPECT_EQ(num_peers(), 1U);
+  }
+}
+
 // a has no session, and does not know which of the two b has by now.
 TEST_F(KeyRotation, WhoCallsTriesOneKeyAfterTheOther) {
   for (const std::uint32_t present : {2U, 5U}) {
