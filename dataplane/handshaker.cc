@@ -225,10 +225,11 @@ void Handshaker::set_keys(Peer& peer, const PublicKey& present,
   if (peer.public_key == present && peer.next_public_key == next) return;
   PeerControl& control = peer.control;
   const auto is_kept = [&](const PublicKey& key) { return key == present || key == next; };
-  if (control.session_key != PublicKey() && !is_kept(control.session_key)) {
-    clear_peer(peer, DropReason::kStagedExpired);
-    control.session_key = {};
-  }
+  // Every session that a dropped key made, not only the latest.
+  const Sessions::Removed dropped = peer.sessions.keep(present, next);
+  state_.retire(dropped);
+  if (dropped.num > 0 && peer.sessions.empty()) clear_peer(peer, DropReason::kStagedExpired);
+  if (!is_kept(control.session_key)) control.session_key = {};
   if (control.other_key && !is_kept(control.handshake.remote_static())) use_other_key(peer);
   const PresharedKey preshared_key = control.handshake.preshared_key().clone();
   if (!is_kept(control.handshake.remote_static())) {

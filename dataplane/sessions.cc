@@ -50,6 +50,19 @@ Sessions::Removed Sessions::clear() {
   return removed;
 }
 
+Sessions::Removed Sessions::keep(const PublicKey& present, const std::optional<PublicKey>& next) {
+  Removed removed;
+  const std::lock_guard lock(mutex_);
+  for (std::atomic<Keypair*>* const place : {&current_, &previous_, &next_}) {
+    Keypair* const keypair = place->load();
+    if (keypair == nullptr || keypair->remote_static == present || keypair->remote_static == next) {
+      continue;
+    }
+    removed.add(place->exchange(nullptr));
+  }
+  return removed;
+}
+
 void Sessions::stop_sending() {
   const std::lock_guard lock(mutex_);
   for (Keypair* keypair : {current_.load(), next_.load()}) {

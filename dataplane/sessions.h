@@ -2,6 +2,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <optional>
 
 #include "noise/keypair.h"
 
@@ -33,6 +34,9 @@ class Sessions {
   // now.
   bool confirm(Keypair* keypair, Removed& removed);
   Removed clear();
+  // Only what these static keys of the peer made stays.
+  Removed keep(const PublicKey& present, const std::optional<PublicKey>& next);
+  bool empty() const { return !current() && !previous() && !next(); }
   // After a change of the private key: receive only.
   void stop_sending();
 

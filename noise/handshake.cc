@@ -284,6 +284,7 @@ std::optional<SessionKeys> Handshake::derive_session() {
   session->is_initiator = state_ == State::kResponseConsumed;
   session->local_index = local_index_;
   session->remote_index = remote_index_;
+  session->remote_static = remote_static_;
   TransportKey& from_initiator = session->is_initiator ? session->send : session->receive;
   TransportKey& from_responder = session->is_initiator ? session->receive : session->send;
   noise_internal::kdf2(from_initiator, from_responder, chaining_key_, {});

@@ -29,6 +29,7 @@ struct SessionKeys {
   std::uint32_t local_index = 0;
   std::uint32_t remote_index = 0;
   bool is_initiator = false;
+  PublicKey remote_static;  // which the peer showed
 };
 
 // OpenedInitiation is what an initiation says before a peer is known: message tokens e, es, s.

@@ -22,6 +22,7 @@ class Keypair {
         is_initiator(keys.is_initiator),
         created_at(created),
         owner(peer),
+        remote_static(keys.remote_static),
         send_key_(std::move(keys.send)),
         receive_key_(std::move(keys.receive)) {}
 
@@ -30,6 +31,7 @@ class Keypair {
   const bool is_initiator;
   const Instant created_at;
   void* const owner;  // the peer; opaque here
+  const PublicKey remote_static;
 
   const TransportKey& send_key() const { return send_key_; }
   const TransportKey& receive_key() const { return receive_key_; }

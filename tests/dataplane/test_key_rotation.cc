@@ -112,6 +112,53 @@ TEST_F(KeyRotation, ADroppedKeyEndsTheSessionThatItMade) {
   EXPECT_FALSE(pair_.a.to_tun.empty());
 }
 
+TEST_F(KeyRotation, ADroppedKeyEndsAlsoTheSessionBeforeTheLatest) {
+  pair_.connect();
+  know_b_as(old_key(), new_key());
+  // Made under the old key, and still on its way when b has the new one.
+  pair_.b.send(pair_.from_b(7));
+  pair_.b.send(pair_.from_b(8));
+  const std::vector<Datagram> held = std::exchange(pair_.b.sent, {});
+  ASSERT_EQ(held.size(), 2U);
+  b_takes(5);
+  pair_.b.send(pair_.from_b(9));
+  pair_.deliver();
+  ASSERT_TRUE(b_at_a().uses_next_key);
+  pair_.a.to_tun.clear();
+  pair_.a.receive({held[0].bytes, pair_.at_b, 0});
+  EXPECT_EQ(pair_.a.to_tun.size(), 1U) << "as long as the old key stays";
+  know_b_as(new_key(), {});
+  EXPECT_TRUE(b_at_a().has_session);
+  pair_.a.to_tun.clear();
+  pair_.a.receive({held[1].bytes, pair_.at_b, 0});
+  EXPECT_TRUE(pair_.a.to_tun.empty());
+  EXPECT_GE(total_drops(pair_.a.device(), DropReason::kNoSession), 1U);
+  pair_.b.send(pair_.from_b(10));
+  pair_.deliver();
+  EXPECT_EQ(pair_.a.to_tun.size(), 1U);
+}
+
+// Nor the one before a session that is not confirmed yet.
+TEST_F(KeyRotation, ADroppedKeyEndsItsSessionWhileTheOtherKeysWaits) {
+  pair_.connect();
+  know_b_as(old_key(), new_key());
+  pair_.b.send(pair_.from_b(7));
+  const std::vector<Datagram> held = std::exchange(pair_.b.sent, {});
+  b_takes(5);
+  pair_.b.send(pair_.from_b(8));
+  pair_.b.run_handshakes();
+  Pair::carry(pair_.b, pair_.a, pair_.at_b);
+  pair_.a.run_handshakes();
+  ASSERT_NE(pair_.b_at_a().sessions.next(), nullptr);
+  know_b_as(new_key(), {});
+  pair_.a.to_tun.clear();
+  ASSERT_EQ(held.size(), 1U);
+  pair_.a.receive({held[0].bytes, pair_.at_b, 0});
+  EXPECT_TRUE(pair_.a.to_tun.empty());
+  pair_.deliver();
+  EXPECT_EQ(pair_.a.to_tun.size(), 1U) << "what the new key began goes on";
+}
+
 // `wg set` knows of one key only: the peer that has it, or a new one.
 TEST_F(KeyRotation, AChangeOfOneKeyNeverTakesAPeersPresentKey) {
   pair_.connect();
