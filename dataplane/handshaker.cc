@@ -429,8 +429,11 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
     initiate(peer, /*is_retry=*/false, now, out);
   }
   if ((flags & kTryOtherEndpoint) != 0 && peer.handshake_pending.load()) {
-    // The limit spares the one who is asked; where this goes nobody was asked yet.
+    // The limit spares the one who is asked; where this goes nobody was asked yet, so it goes under
+    // the same key.
     peer.control.last_handshake_sent.reset();
+    forget_pending_index(peer);
+    peer.control.handshake.clear();
     initiate(peer, /*is_retry=*/true, now, out);
   }
   if ((flags & kGoodbye) != 0 && liveness_.goodbye(peer, now.boot)) {

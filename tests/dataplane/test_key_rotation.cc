@@ -179,6 +179,28 @@ TEST_F(KeyRotation, AChangeOfOneKeyNeverTakesAPeersPresentKey) {
   }
 }
 
+// Where only the way is another, the key is the same as before.
+TEST_F(KeyRotation, AnotherEndpointIsAskedUnderTheSameKey) {
+  DeviceChange forget;
+  forget.replace_peers = true;
+  pair_.a.apply(std::move(forget));
+  for (const bool other_way : {false, true}) {
+    DeviceChange change;
+    change.peers.push_back(peer_change(old_key(), {prefix("10.0.0.2/32")}, pair_.at_b));
+    change.peers.back().next_public_key = new_key();
+    if (!other_way) ++change.peers.back().endpoint->port;
+    change.peers.back().tries_other_endpoint = other_way;
+    pair_.a.apply(std::move(change));
+    if (other_way) break;
+    pair_.a.send(pair_.from_a(1));
+    pair_.a.run_handshakes();
+    EXPECT_EQ(std::exchange(pair_.a.sent, {}).size(), 1U) << "where nobody is";
+    pair_.sleep(250ms);
+  }
+  pair_.run(200ms);
+  EXPECT_EQ(pair_.b.to_tun.size(), 1U);
+}
+
 // a has no session, and does not know which of the two b has by now.
 TEST_F(KeyRotation, WhoCallsTriesOneKeyAfterTheOther) {
   for (const std::uint32_t present : {2U, 5U}) {
