@@ -114,7 +114,7 @@ struct PeerControl {
   CookieMaker cookie_maker;
   // While the peer goes over from one static key to another: the other one.
   std::unique_ptr<PeerKey> other_key;
-  PublicKey session_key;  // which made the latest session
+  PublicKey session_key;  // which made the latest session; zero: none, or that key was dropped
 
   std::set<Prefix> allowed_ips;
   std::string name;         // in the network, for log lines; mostly empty without one
