@@ -58,10 +58,12 @@ const std::vector<const char*> kSites = {
 std::string random_network(Random& random) {
   std::vector<const char*> sites = kSites;
   std::shuffle(sites.begin(), sites.end(), random);
-  const auto some_sites = [&] {
+  std::string exit;
+  const auto some_sites = [&](const std::string& name) {
     std::string text;
     for (std::uint32_t num = below(random, 3); num > 0 && !sites.empty(); --num) {
       text += (text.empty() ? "" : ", ") + ('"' + std::string(sites.back()) + '"');
+      if (prefix(sites.back()).length() == 0) exit = name;
       sites.pop_back();
     }
     return text.empty() ? text : "allowed_ips = [" + text + "]\n";
@@ -70,12 +72,18 @@ std::string random_network(Random& random) {
   const std::uint32_t num_hubs = 1 + below(random, 3);
   const std::uint32_t num_hosts = num_hubs + 1 + below(random, 4);
   for (std::uint32_t i = 1; i <= num_hubs; ++i) {
-    text += mesh_test::controller_text("hub" + std::to_string(i), i) + some_sites();
+    const std::string name = "hub" + std::to_string(i);
+    text += mesh_test::controller_text(name, i) + some_sites(name);
   }
   for (std::uint32_t i = num_hubs + 1; i <= num_hosts; ++i) {
     const std::string hub = "hub" + std::to_string(1 + below(random, num_hubs));
-    text += mesh_test::peer_text("host" + std::to_string(i), i,
-                                 "controller = \"" + hub + "\"\n" + some_sites());
+    const std::string name = "host" + std::to_string(i);
+    // Of the hosts behind an exit in the file, some take it.
+    const bool takes_exit = !exit.empty() && below(random, 2) == 1;
+    text += mesh_test::peer_text(
+        name, i,
+        "controller = \"" + hub + "\"\n" +
+            (takes_exit ? "use_exit = \"" + exit + "\"\n" : std::string()) + some_sites(name));
   }
   return text;
 }
@@ -109,7 +117,10 @@ class Model {
     }
     for (const NetworkHost& host : network.hosts) {
       if (&host == self_) continue;
-      for (const LinedPrefix& site : host.allowed_ips) owned_.emplace_back(site.prefix, &host);
+      for (const LinedPrefix& site : host.allowed_ips) {
+        if (site.prefix.length() == 0 && !exit_counts(host, site.prefix)) continue;
+        owned_.emplace_back(site.prefix, &host);
+      }
     }
   }
 
@@ -137,6 +148,16 @@ class Model {
   }
 
  private:
+  // An exit is there for who takes it, and for controllers on the way. These hosts have no IPv4
+  // address to send from.
+  bool exit_counts(const NetworkHost& exit, const Prefix& prefix) const {
+    if (prefix.address().family == IpFamily::kV4) return false;
+    const auto takes_it = [&](const NetworkHost& host) { return host.use_exit == exit.name; };
+    return takes_it(*self_) ||
+           (is_controller(*self_) &&
+            std::any_of(network_.hosts.begin(), network_.hosts.end(), takes_it));
+  }
+
   const Network& network_;
   const NetworkHost* self_ = nullptr;
   std::vector<std::pair<Prefix, const NetworkHost*>> owned_;
