@@ -48,7 +48,7 @@ def test_hosts_without_another_ipv4_address_reach_all(network, lab):
         lines = network[name].hosts_path.read_text().splitlines()
         for member in network:
             for address in (member.address, ipv4_address(member.name)):
-                assert f"{address}\t{member.name}.{NETWORK}" in lines
+                assert f"{address}\t{member.name}.{NETWORK} {member.name}" in lines
 
     # A network behind a peer; it knows the way back through its gateway.
     gateway, host = network[GATEWAY].namespace, lab.namespace("lan-host")
