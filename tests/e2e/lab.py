@@ -200,16 +200,14 @@ class Namespace:
         return f"--- losses in {self.name}: {found or 'none'}"
 
     def full_sockets(self, program: str) -> int:
-        """Datagrams that found a full UDP socket here, other than one of `program`'s. Where it does
-        not run, sockets that are closed by now count too."""
-        own = self.socket_inodes(program)
-        if own is None:
-            counters = self.loss_counters()
-            return sum(counters.get(f"udp {name}", 0) for name in
-                       ("UdpRcvbufErrors", "UdpSndbufErrors", "Udp6RcvbufErrors", "Udp6SndbufErrors"))
+        """Datagrams that found a full UDP socket here, other than one that `program` has open."""
+        counters = self.loss_counters()
+        lost = sum(counters.get(f"udp {name}", 0) for name in
+                   ("UdpRcvbufErrors", "UdpSndbufErrors", "Udp6RcvbufErrors", "Udp6SndbufErrors"))
+        own = self.socket_inodes(program) or set()
         rows = self.run("cat", "/proc/net/udp", "/proc/net/udp6").stdout.splitlines()
         sockets = [row.split() for row in rows if ":" in row.split()[0]]
-        return sum(int(columns[12]) for columns in sockets if columns[9] not in own)
+        return lost - sum(int(columns[12]) for columns in sockets if columns[9] in own)
 
     def socket_inodes(self, program: str) -> Optional[set]:
         """Those of all processes of this name here; None: there is none."""
