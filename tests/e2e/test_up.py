@@ -119,6 +119,28 @@ def test_a_failure_half_way_is_undone(sites):
     assert other.stop() == 0
 
 
+def test_a_signal_half_way_undoes_it(sites):
+    site = sites[0]
+    daemon = site.dir / "interrupting"
+    program = daemons.command_under_test()[-1]
+    daemon.write_text(f'#!/bin/sh\nkill -TERM $PPID\nexec {program} "$@"\n')
+    daemon.chmod(0o755)
+    done = site.hawser("up", site.path, "--daemon", daemon, check=False)
+    assert done.returncode == 1 and "interrupted; all of it was undone" in done.stderr, done
+    assert not site.namespace.link_exists(site.interface)
+    wait_until(lambda: not site.namespace.pids(), 10, "its daemon has ended")
+
+
+def test_a_daemon_that_does_not_see_its_socket_go_is_ended(sites):
+    site = sites[0]
+    (site.dir / "run").mkdir()
+    daemon = site.namespace.agent("blind_daemon", site.dir / "run", site.interface)
+    wait_until(lambda: list((site.dir / "run").glob("*.sock")), 10, "it listens")
+    assert site.hawser("down", site.interface).returncode == 0
+    assert daemon.wait() == 0
+    assert not site.namespace.link_exists(site.interface)
+
+
 def test_set_changes_what_runs(sites):
     first, second = sites
     for site in sites:
