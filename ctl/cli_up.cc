@@ -163,6 +163,8 @@ Status start_daemon(const CliArguments& arguments, const std::string& interface)
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    // A program that never goes to the background is ended too.
+    if (StopSignals::seen()) ::kill(-child, SIGTERM);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   return Error{fmt::format("{} did not start for {}", path, interface), ECHILD};
