@@ -55,9 +55,8 @@ Sessions::Removed Sessions::keep(const PublicKey& present, const std::optional<P
   const std::lock_guard lock(mutex_);
   for (std::atomic<Keypair*>* const place : {&current_, &previous_, &next_}) {
     Keypair* const keypair = place->load();
-    if (keypair == nullptr || keypair->remote_static == present || keypair->remote_static == next) {
-      continue;
-    }
+    if (keypair == nullptr || keypair->remote_key_mark == Keypair::mark_of(present)) continue;
+    if (next && keypair->remote_key_mark == Keypair::mark_of(*next)) continue;
     removed.add(place->exchange(nullptr));
   }
   return removed;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/time.h"
+#include "base/wire.h"
 #include "noise/handshake.h"
 #include "noise/keys.h"
 #include "noise/replay_window.h"
@@ -20,18 +21,22 @@ class Keypair {
       : local_index(keys.local_index),
         remote_index(keys.remote_index),
         is_initiator(keys.is_initiator),
+        remote_key_mark(mark_of(keys.remote_static)),
         created_at(created),
         owner(peer),
-        remote_static(keys.remote_static),
         send_key_(std::move(keys.send)),
         receive_key_(std::move(keys.receive)) {}
 
   const std::uint32_t local_index;
   const std::uint32_t remote_index;
   const bool is_initiator;
+  // Tells which of its static keys the peer showed. A mark and not the key, as there is a keypair
+  // or two for each of a million peers; a peer has two keys at most.
+  const std::uint32_t remote_key_mark;
   const Instant created_at;
   void* const owner;  // the peer; opaque here
-  const PublicKey remote_static;
+
+  static std::uint32_t mark_of(const PublicKey& key) { return load_le32(key.bytes.data()); }
 
   const TransportKey& send_key() const { return send_key_; }
   const TransportKey& receive_key() const { return receive_key_; }
