@@ -262,12 +262,12 @@ Status remove_stale_rules() {
   NetlinkSocket socket;
   if (Status opened = socket.open(0); !opened) return opened;
   std::vector<PolicyRule> rules;
-  const Status listed = socket.dump(RTM_GETRULE, [&](const nlmsghdr& message) {
+  Status listed = socket.dump(RTM_GETRULE, [&](const nlmsghdr& message) {
     if (const auto rule = parse_rule(message)) rules.push_back(*rule);
   });
   if (!listed || rules.empty()) return listed;
   bool in_use = false;
-  const Status dumped = socket.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
+  Status dumped = socket.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
     const std::optional<HostRoute> route = parse_route(message, 0);
     if (!route || route->is_counted()) return;
     in_use = in_use || std::any_of(rules.begin(), rules.end(), [&](const PolicyRule& rule) {
