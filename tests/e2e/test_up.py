@@ -119,16 +119,28 @@ def test_a_failure_half_way_is_undone(sites):
     assert other.stop() == 0
 
 
-def test_a_signal_half_way_undoes_it(sites):
+# Whoever is killed is hawser: before its daemon begins, while it starts, and when it is ready.
+MOMENTS = {
+    "a program that goes nowhere": 'kill -TERM $PPID\nexec sleep 60\n',
+    "while it starts": 'kill -TERM $PPID\nexec {program} "$@"\n',
+    "when it is in the background": '{program} "$@"\nkill -TERM $PPID\nexit 0\n',
+    "a program that has failed": 'kill -TERM $PPID\nexit 1\n',
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_half_way_undoes_it(sites, moment):
     site = sites[0]
     daemon = site.dir / "interrupting"
-    program = daemons.command_under_test()[-1]
-    daemon.write_text(f'#!/bin/sh\nkill -TERM $PPID\nexec {program} "$@"\n')
+    daemon.write_text("#!/bin/sh\n" +
+                      MOMENTS[moment].format(program=daemons.command_under_test()[-1]))
     daemon.chmod(0o755)
     done = site.hawser("up", site.path, "--daemon", daemon, check=False)
-    assert done.returncode == 1 and "interrupted; all of it was undone" in done.stderr, done
+    said = f"{site.interface}: interrupted; all of it was undone"
+    assert done.returncode == 1 and said in done.stderr, done
     assert not site.namespace.link_exists(site.interface)
-    wait_until(lambda: not site.namespace.pids(), 10, "its daemon has ended")
+    assert not site.namespace.pids()
+    assert list((site.dir / "run").glob("*.sock")) == []
 
 
 def test_a_daemon_that_does_not_see_its_socket_go_is_ended(sites):
