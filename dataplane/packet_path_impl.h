@@ -129,7 +129,7 @@ class Receiver {
 
  private:
   struct Run {
-    bool takes(const ReceivedTrain& train, std::size_t num_segments) const;
+    bool takes(const ReceivedTrain& train) const;
     // Of the same sender and session as what is in it already.
     bool is_of(const ReceivedTrain& train, std::uint32_t index) const;
 

@@ -15,8 +15,8 @@ void Receiver::receive(std::span<const ReceivedTrain> trains, const Now& now, Ou
 }
 
 // Whole, and as one train when it leaves again: a train that came full goes on as it came.
-bool Receiver::Run::takes(const ReceivedTrain& train, std::size_t num_segments) const {
-  return num + num_segments <= datagrams.size() && len + train.len <= kMaxUdpPayload;
+bool Receiver::Run::takes(const ReceivedTrain& train) const {
+  return num + train.num_datagrams() <= datagrams.size() && len + train.len <= kMaxUdpPayload;
 }
 
 bool Receiver::Run::is_of(const ReceivedTrain& train, std::uint32_t index) const {
@@ -28,14 +28,11 @@ bool Receiver::Run::is_of(const ReceivedTrain& train, std::uint32_t index) const
 void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatch& out) {
   const std::uint32_t segment_len = std::max<std::uint32_t>(1, train.segment_len);
   if (!state_.up.load(std::memory_order_relaxed)) {
-    const std::uint32_t len =
-        std::max<std::uint32_t>(1, train.len);  // an empty datagram is one too
-    state_.drops.add(DropReason::kInterfaceDown, (len + segment_len - 1) / segment_len);
+    state_.drops.add(DropReason::kInterfaceDown, train.num_datagrams());
     return;
   }
-  const std::uint32_t num_segments = (train.len + segment_len - 1) / segment_len;
-  counters_.received_datagrams.add(num_segments);
-  if (!run_.takes(train, num_segments)) open_run(now, out);
+  counters_.received_datagrams.add(train.num_datagrams());
+  if (!run_.takes(train)) open_run(now, out);
   for (std::uint32_t at = 0; at < train.len; at += segment_len) {
     const std::span datagram(train.data + at, std::min(segment_len, train.len - at));
     const auto type = classify_message(datagram);

@@ -3,6 +3,7 @@
 // one buffer (the last may be shorter), one remote endpoint.
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstddef>
@@ -26,6 +27,12 @@ struct ReceivedTrain {
   std::uint32_t segment_len = 0;   // = len for a lone datagram; every segment but the last has it
   Endpoint remote;                 // with the local address and interface that it arrived at
   std::uint8_t traffic_class = 0;  // outer DSCP and ECN
+
+  // An empty datagram is one too.
+  std::uint32_t num_datagrams() const {
+    const std::uint32_t each = std::max<std::uint32_t>(1, segment_len);
+    return std::max<std::uint32_t>(1, (len + each - 1) / each);
+  }
 };
 
 // TunOffload is a virtio-net header (virtio 1.2 §5.1.6) in host terms.

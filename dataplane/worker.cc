@@ -100,7 +100,8 @@ bool HandshakeLoop::receive(Duration timeout) {
          (num == 0 || device_.state().handshake_queue.size() < kReceivedPerTurn)) {
     engine_.wait(in_, num == 0 ? timeout : Duration::zero());
     if (in_.trains.empty()) break;
-    num += in_.trains.size();
+    // Datagrams, not trains: one train may hold 64 messages.
+    for (const ReceivedTrain& train : in_.trains) num += train.num_datagrams();
     out_.clear();
     path_.begin();
     path_.receive(in_.trains, clock_.now(), out_);

@@ -32,9 +32,9 @@ class ScriptedEngine : public Engine {
     while (!arrived_.empty() && lent_.size() < kMaxTrainsPerBatch) {
       lent_.push_back(std::move(arrived_.front()));
       arrived_.pop_front();
-      Packet& bytes = lent_.back();
+      Packet& bytes = lent_.back().bytes;
       const auto len = static_cast<std::uint32_t>(bytes.size());
-      in.trains.push_back({bytes.data(), len, len, from_, 0});
+      in.trains.push_back({bytes.data(), len, len / lent_.back().num_segments, from_, 0});
     }
   }
   void submit(OutBatch& out, SendObserver&) override {
@@ -54,7 +54,15 @@ class ScriptedEngine : public Engine {
   }
   void wake() override {}
 
-  void arrive(Packet bytes) { arrived_.push_back(std::move(bytes)); }
+  void arrive(Packet bytes) { arrived_.push_back({std::move(bytes), 1}); }
+  // `num` times the same as one train.
+  void arrive_train(const Packet& bytes, std::uint32_t num) {
+    Train train{{}, num};
+    for (std::uint32_t i = 0; i < num; ++i) {
+      train.bytes.insert(train.bytes.end(), bytes.begin(), bytes.end());
+    }
+    arrived_.push_back(std::move(train));
+  }
   std::size_t num_left() const { return arrived_.size(); }
 
   std::vector<Packet> sent;
@@ -62,10 +70,14 @@ class ScriptedEngine : public Engine {
   std::size_t num_tun_writes = 0;
 
  private:
+  struct Train {
+    Packet bytes;
+    std::uint32_t num_segments = 1;
+  };
   TestClock& clock_;
   const Endpoint from_ = endpoint("192.0.2.1", 1001);
-  std::deque<Packet> arrived_;
-  std::deque<Packet> lent_;
+  std::deque<Train> arrived_;
+  std::deque<Train> lent_;
 };
 
 Packet garbage() { return Packet(60, 0xff); }
@@ -141,6 +153,17 @@ TEST(HandshakeLoop, ReadsNoMoreThanItsShareBeforeATurn) {
   }
   loops.handshakes.run_once(1s);
   EXPECT_EQ(loops.engine.num_left(), kMaxTrainsPerBatch);
+}
+
+TEST(HandshakeLoop, CountsTheMessagesOfATrainOneByOne) {
+  Loops loops;
+  for (std::size_t i = 0; i < 3 * kMaxTrainsPerBatch; ++i) {
+    loops.engine.arrive_train(garbage(), kMaxTrainSegments);
+  }
+  static_assert(kMaxTrainsPerBatch * kMaxTrainSegments >= kReceivedPerTurn);
+  loops.handshakes.run_once(1s);
+  EXPECT_EQ(loops.engine.num_left(), 2 * kMaxTrainsPerBatch) << "one batch is more than its share";
+  EXPECT_EQ(loops.drops(DropReason::kMalformed), kMaxTrainsPerBatch * kMaxTrainSegments);
 }
 
 TEST(HandshakeLoop, RestsBetweenTurnsInAFloodAndNotOtherwise) {
