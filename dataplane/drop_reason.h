@@ -18,7 +18,8 @@ enum class DropReason : std::uint8_t {
   kSessionExpired,    // transport: keypair too old or used up
   kBadTag,            // transport: does not authenticate
   kReplayed,          // transport: counter seen before, or older than the window
-  kInnerMalformed,    // decrypted, but not an IP packet, or a fragment beyond its end
+  kInnerMalformed,    // decrypted, but not an IP packet, a fragment beyond its end, or a chain of
+                      // extension headers too long to look for one
   kSourceNotAllowed,  // inner source belongs to another peer or to none
   kNoRoute,           // no peer for the destination
   kNoEndpoint,        // a peer, but nobody knows where it is

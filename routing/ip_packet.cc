@@ -104,17 +104,18 @@ std::size_t extension_len(std::uint8_t protocol, const std::uint8_t* extension) 
   return (std::size_t{extension[1]} + 1) * 8;
 }
 
-std::optional<UpperLayer> v6_upper_layer(std::span<const std::uint8_t> packet,
-                                         const IpHeader& header) {
-  UpperLayer upper;
+enum class Chain : std::uint8_t { kWhole, kCutOff, kTooLong };
+
+// Walks the chain of extension headers to the upper layer, or to its end in a later fragment.
+Chain walk_chain(UpperLayer& upper, std::span<const std::uint8_t> packet, const IpHeader& header) {
   upper.protocol = header.protocol;
   upper.offset = header.header_len;
   for (unsigned num = 0; is_extension(upper.protocol); ++num) {
-    if (num == kMaxExtensionHeaders) return {};
-    if (header.packet_len - upper.offset < kMinExtensionLen) return {};
+    if (num == kMaxExtensionHeaders) return Chain::kTooLong;
+    if (header.packet_len - upper.offset < kMinExtensionLen) return Chain::kCutOff;
     const std::uint8_t* const extension = packet.data() + upper.offset;
     const std::size_t len = extension_len(upper.protocol, extension);
-    if (header.packet_len - upper.offset < len) return {};
+    if (header.packet_len - upper.offset < len) return Chain::kCutOff;
     if (upper.protocol == kRouting && extension[3] != 0) upper.source_routed = true;
     if (upper.protocol == kFragment) {
       const std::uint16_t fragment = load_be16(extension + 2);
@@ -126,16 +127,26 @@ std::optional<UpperLayer> v6_upper_layer(std::span<const std::uint8_t> packet,
     upper.offset += static_cast<std::uint32_t>(len);
     if (!upper.has_start) break;
   }
+  return Chain::kWhole;
+}
+
+std::optional<UpperLayer> v6_upper_layer(std::span<const std::uint8_t> packet,
+                                         const IpHeader& header) {
+  UpperLayer upper;
+  if (walk_chain(upper, packet, header) != Chain::kWhole) return {};
   return upper;
 }
 
 // Does this fragment end beyond the longest packet? Of a whole one the fragment header is left out.
-bool ends_beyond_whole(std::span<const std::uint8_t> packet, const IpHeader& header) {
-  const std::optional<UpperLayer> upper = v6_upper_layer(packet, header);
-  if (!upper || upper->has_start) return false;
+// Behind more headers than we walk nobody knows: yes. What is cut off names no fragment.
+bool may_end_beyond_whole(std::span<const std::uint8_t> packet, const IpHeader& header) {
+  UpperLayer upper;
+  const Chain chain = walk_chain(upper, packet, header);
+  if (chain == Chain::kTooLong) return true;
+  if (chain == Chain::kCutOff || upper.has_start) return false;
   const std::uint32_t payload_len =
       header.packet_len - header.header_len - std::uint32_t{kMinExtensionLen};
-  return upper->fragment_at + payload_len > kMaxWholeLen;
+  return upper.fragment_at + payload_len > kMaxWholeLen;
 }
 
 // Stores a 16-bit word of the IPv4 header and mends the header's checksum.
@@ -161,7 +172,7 @@ std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> bytes) {
   if (version(bytes) == 4) return parse_v4(bytes);
   if (version(bytes) != 6) return {};
   const std::optional<IpHeader> header = parse_v6(bytes);
-  if (header && is_extension(header->protocol) && ends_beyond_whole(bytes, *header)) return {};
+  if (header && is_extension(header->protocol) && may_end_beyond_whole(bytes, *header)) return {};
   return header;
 }
 

@@ -25,9 +25,9 @@ struct IpHeader {
 };
 
 // Version 4 or 6, header inside `bytes`, length field between the header's length and
-// bytes.size(), and no fragment that ends beyond the 65,535 bytes that a whole packet can have.
-// Anything else: nullopt. Trailing bytes (padding) are allowed. The IPv4 header
-// checksum is not verified (neither does the kernel module).
+// bytes.size(), no fragment that ends beyond the 65,535 bytes that a whole packet can have, and no
+// more IPv6 extension headers than are walked to see that. Anything else: nullopt. Trailing bytes
+// (padding) are allowed. The IPv4 header checksum is not verified (neither does the kernel module).
 std::optional<IpHeader> parse_ip(std::span<const std::uint8_t> bytes);
 
 // IP protocol numbers that the router looks at.
@@ -47,8 +47,7 @@ struct UpperLayer {
 };
 
 // Walks hop-by-hop, routing, fragment, destination options and authentication headers, a bounded
-// number of them. nullopt: one is cut off, or there are too many. `packet` was accepted by
-// parse_ip as `header`.
+// number of them. nullopt: one is cut off. `packet` was accepted by parse_ip as `header`.
 std::optional<UpperLayer> find_upper_layer(std::span<const std::uint8_t> packet,
                                            const IpHeader& header);
 

@@ -168,6 +168,26 @@ TEST(UpperLayer, SegmentsLeftAreSeen) {
   EXPECT_TRUE(find_upper_layer(packet, *parse_ip(packet))->source_routed);
 }
 
+TEST(ParseIp, RefusesMoreExtensionHeadersThanItLooksBehind) {
+  const auto behind = [](int num, std::uint8_t last) {
+    Bytes chain;
+    for (int i = 1; i < num; ++i) chain = join({chain, extension(60, 8, 0)});
+    return test::v6_packet(kSource6, kDestination6, 60,
+                           join({chain, extension(last, 8, 0), Bytes(1400)}));
+  };
+  EXPECT_TRUE(parse_ip(behind(8, 17)));
+  EXPECT_FALSE(parse_ip(behind(8, 60))) << "a ninth";
+  // The fragment that ends beyond the longest packet is the last that is looked at, or one behind.
+  for (const int num : {7, 8, 20}) {
+    Bytes packet = behind(num, 44);
+    const std::size_t fragment = 40 + static_cast<std::size_t>(num) * 8;
+    packet[fragment] = 17;
+    EXPECT_EQ(parse_ip(packet).has_value(), num == 7) << num;
+    store_be16(&packet[fragment + 2], 0xfff8);
+    EXPECT_FALSE(parse_ip(packet)) << num;
+  }
+}
+
 TEST(UpperLayer, CutOffOrEndlessChainsAreRefused) {
   for (const Bytes& chain :
        {Bytes(7), extension(6, 8, 1), extension(60, 8, 0), extension(6, 8, 255)}) {
@@ -176,8 +196,7 @@ TEST(UpperLayer, CutOffOrEndlessChainsAreRefused) {
   }
   Bytes endless;
   for (int i = 0; i < 100; ++i) endless = join({endless, extension(60, 8, 0)});
-  const Bytes packet = test::v6_packet(kSource6, kDestination6, 60, endless);
-  EXPECT_FALSE(find_upper_layer(packet, *parse_ip(packet)));
+  EXPECT_FALSE(parse_ip(test::v6_packet(kSource6, kDestination6, 60, endless)));
 }
 
 TEST(DecrementHopLimit, KeepsTheChecksumRightAndTouchesNothingElse) {
