@@ -40,7 +40,7 @@ Status DeviceControl::set_with_new_sockets(DeviceChange change, std::uint16_t wa
                                            std::uint32_t fwmark) {
   Result<UdpSocketGroup> opened =
       open_udp_sockets(sockets_->workers.size(), wanted != 0 ? wanted : default_port_, fwmark,
-                       sockets_->is_steered() ? Steering::kHandshakesApart : Steering::kNone);
+                       sockets_->is_steered() ? Steering::kHandshakesApartOrFail : Steering::kNone);
   if (!opened) return opened.error();
   auto fresh = std::make_shared<const UdpSocketGroup>(std::move(*opened));
 

@@ -20,9 +20,9 @@ using SocketExchange =
     std::function<void(const UdpSocketGroup& fresh, std::shared_ptr<const UdpSocketGroup> old)>;
 
 // DeviceControl makes one transaction of what a set asks of the device and of the UDP sockets: new
-// sockets are opened first, then the change is applied, then the engines exchange their sockets. If
-// any of it fails, everything is as it was. An unchanged port is not rebound, an unchanged fwmark
-// not set again. Control thread.
+// sockets are opened first (steered where the old ones are: the engines hang on it), then the
+// change is applied, then the engines exchange their sockets. If any of it fails, everything is as
+// it was. An unchanged port is not rebound, an unchanged fwmark not set again. Control thread.
 class DeviceControl : public ControlTarget {
  public:
   // `device` and `clock` outlive it. `default_port` is what the operator wants when a set names no

@@ -118,17 +118,28 @@ Result<std::vector<UniqueFd>> open_family(IpFamily family, std::size_t num, std:
   return sockets;
 }
 
-// Of one family; the socket behind the workers' is taken out of the list. False: the kernel cannot.
-bool steer(UniqueFd& handshakes, std::vector<UniqueFd>& sockets, IpFamily family) {
-  if (sockets.empty()) return true;
+// Of one family; the socket behind the workers' is taken out of the list, also where the kernel
+// cannot steer.
+Status steer(UniqueFd& handshakes, std::vector<UniqueFd>& sockets, IpFamily family) {
+  if (sockets.empty()) return {};
   handshakes = std::move(sockets.back());
   sockets.pop_back();
-  return steer_handshakes(handshakes.get(), family, sockets.size()).ok();
+  return steer_handshakes(handshakes.get(), family, sockets.size());
+}
+
+// Of both families, or of none.
+Status steer_both(UdpSocketPair& handshakes, std::vector<UniqueFd>& v4, std::vector<UniqueFd>& v6) {
+  Status steered = steer(handshakes.v4, v4, IpFamily::kV4);
+  Status steered_v6 = steer(handshakes.v6, v6, IpFamily::kV6);
+  if (steered) steered = std::move(steered_v6);
+  // Without its last member the group shares everything among the workers.
+  if (!steered) handshakes = UdpSocketPair{};
+  return steered;
 }
 
 Result<UdpSocketGroup> open_both(std::size_t num_workers, std::uint16_t port, std::uint32_t fwmark,
                                  Steering steering) {
-  const bool apart = steering == Steering::kHandshakesApart;
+  const bool apart = steering != Steering::kNone;
   const std::size_t num = num_workers + (apart ? 1 : 0);
   Result<std::vector<UniqueFd>> v4 = open_family(IpFamily::kV4, num, port, fwmark);
   if (!v4) return v4.error();
@@ -142,10 +153,13 @@ Result<UdpSocketGroup> open_both(std::size_t num_workers, std::uint16_t port, st
   UdpSocketGroup group;
   group.port = port;
   if (apart) {
-    const bool v4_steered = steer(group.handshakes.v4, *v4, IpFamily::kV4);
-    const bool v6_steered = steer(group.handshakes.v6, *v6, IpFamily::kV6);
-    // Without its last member the group shares everything among the workers.
-    if (!v4_steered || !v6_steered) group.handshakes = UdpSocketPair{};
+    const Status steered = steer_both(group.handshakes, *v4, *v6);
+    if (!steered && steering == Steering::kHandshakesApartOrFail) {
+      return Error{"UDP port " + std::to_string(port) +
+                       ": handshakes cannot be kept apart from transport data as they are now (" +
+                       steered.error().message + "); start the daemon anew to change the port",
+                   steered.error().code};
+    }
   }
   group.workers.resize(num_workers);
   for (std::size_t i = 0; i < num_workers; ++i) {

@@ -29,7 +29,11 @@ struct UdpSocketGroup {
   }
 };
 
-enum class Steering : std::uint8_t { kNone, kHandshakesApart };
+enum class Steering : std::uint8_t {
+  kNone,
+  kHandshakesApart,        // where the kernel can
+  kHandshakesApartOrFail,  // for one whose handshake thread receives already
+};
 
 // Opens SO_REUSEPORT sockets for every worker, non-blocking, with GRO, PKTINFO, TOS/TCLASS and a
 // large buffer. Port 0: a random one, tried up to 100 times until both families have it. The first

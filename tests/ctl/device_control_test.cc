@@ -3,12 +3,19 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/hex.h"
@@ -32,8 +39,8 @@ class DeviceControlTest : public ::testing::Test {
     start(0);
   }
 
-  void start(std::uint16_t default_port) {
-    auto opened = open_udp_sockets(2, default_port, 0);
+  void start(std::uint16_t default_port, Steering steering = Steering::kNone) {
+    auto opened = open_udp_sockets(2, default_port, 0, steering);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     auto sockets = std::make_shared<const UdpSocketGroup>(std::move(*opened));
     control_.reset();
@@ -167,6 +174,51 @@ TEST_F(DeviceControlTest, APortThatIsTakenChangesNothingAtAll) {
   EXPECT_THAT(message_, HasSubstr(std::to_string(taken.port())));
   EXPECT_EQ(get(), before);
   EXPECT_THAT(exchanged_, ElementsAre());
+}
+
+// For this thread from now on; filters cannot be taken off.
+bool refuse_steering() {
+  std::array<sock_filter, 6> filter = {{
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, __NR_setsockopt},
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[2])},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SO_ATTACH_REUSEPORT_CBPF},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOMEM},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+  }};
+  sock_fprog program{filter.size(), filter.data()};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+// The handshake thread receives from sockets of its own; on others' it would take away what the
+// workers wait for.
+TEST_F(DeviceControlTest, APortWhereHandshakesCannotBeKeptApartChangesNothingAtAll) {
+  start(0, Steering::kHandshakesApart);
+  ASSERT_TRUE(control_->sockets().is_steered());
+  const std::string before = get();
+  const std::uint16_t old_port = port();
+  const std::uint16_t wanted = free_port();
+  bool refuses = false;
+  int code = 0;
+  std::thread([&] {
+    refuses = refuse_steering();
+    if (!refuses) return;
+    // Where it was not steered before, it is not missed.
+    EXPECT_TRUE(open_udp_sockets(2, wanted, 0, Steering::kHandshakesApart).ok());
+    code = set(fmt::format("listen_port={}\n{}allowed_ip=10.0.0.0/8\n", wanted, kPeer));
+  }).join();
+  if (!refuses) GTEST_SKIP() << "no seccomp";
+  EXPECT_EQ(code, ENOMEM);
+  EXPECT_THAT(message_, HasSubstr(fmt::format("UDP port {}", wanted)));
+  EXPECT_THAT(message_, HasSubstr("SO_ATTACH_REUSEPORT_CBPF"));
+  EXPECT_EQ(get(), before);
+  EXPECT_EQ(control_->sockets().port, old_port);
+  EXPECT_TRUE(control_->sockets().is_steered());
+  EXPECT_THAT(exchanged_, ElementsAre());
+  // Nothing holds the port, and later it can be had.
+  EXPECT_EQ(set(fmt::format("listen_port={}\n", wanted)), 0);
+  EXPECT_TRUE(control_->sockets().is_steered());
 }
 
 TEST_F(DeviceControlTest, AnUnchangedFwmarkNeedsNoPrivilegeAndDoesNothing) {
