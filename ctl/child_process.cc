@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -45,16 +46,30 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
+// A file in memory, to be read from its beginning.
+UniqueFd input_file(const std::string& text) {
+  UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
+  const auto len = static_cast<ssize_t>(text.size());
+  if (!file || ::pwrite(file.get(), text.data(), text.size(), 0) != len) return {};
+  return file;
+}
+
 Result<pid_t> spawn(const ChildProgram& program) {
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   if (program.has_own_group) ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawn_file_actions_t files;
+  ::posix_spawn_file_actions_init(&files);
+  UniqueFd input;
+  if (!program.input.empty()) input = input_file(program.input);
+  if (input) ::posix_spawn_file_actions_adddup2(&files, input.get(), STDIN_FILENO);
   const std::vector<char*> argv = pointers(program.argv);
   const std::vector<char*> environment = pointers(program.environment);
   pid_t child = 0;
-  const int error = ::posix_spawnp(&child, argv[0], nullptr, &attributes, argv.data(),
+  const int error = ::posix_spawnp(&child, argv[0], &files, &attributes, argv.data(),
                                    program.environment.empty() ? environ : environment.data());
   ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&files);
   if (error == 0) return child;
   return Error{fmt::format("{} cannot be started: {}", program.argv[0], std::strerror(error)),
                error};
@@ -121,12 +136,11 @@ Result<int> run_program(const ChildProgram& program) {
   const Result<pid_t> child = spawn(program);
   if (!child) return child.error();
   const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, *child, 0)));
-  while (!StopSignals::seen()) {
-    if (const std::optional<int> status = status_of(*child)) {
-      // One that came while it ended finds what it has left.
-      if (StopSignals::seen()) break;
-      return *status;
-    }
+  while (true) {
+    const std::optional<int> status = status_of(*child);
+    // One that came while it ended finds what it has left.
+    if (program.stops && StopSignals::seen()) break;
+    if (status) return *status;
     pollfd end{ended.get(), POLLIN, 0};  // without a descriptor a pause
     ::poll(&end, 1, kLookMs);
   }

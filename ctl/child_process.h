@@ -14,6 +14,8 @@ namespace hawser {
 struct ChildProgram {
   std::vector<std::string> argv;         // the program first; looked for in PATH without a '/'
   std::vector<std::string> environment;  // "NAME=value"; empty: ours
+  std::string input;                     // of standard input; empty: ours
+  bool stops = true;                     // at a stop signal; false: what is undone is undone
   bool has_own_group = false;            // Ctrl-C is for us alone
 };
 

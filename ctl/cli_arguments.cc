@@ -222,6 +222,15 @@ void declare_interface(CLI::App& app, Commands& commands, CliArguments& out) {
         ->required()
         ->type_name("");
   }
+  commands.up->footer(
+      "Done: keys, peers, MTU, addresses, routes, default routes (by FwMark and Table), DNS by "
+      "way\n"
+      "of resolvconf, PreUp and PostUp. SaveConfig is a warning. What fails on the way, or is\n"
+      "interrupted, is undone.");
+  commands.down->footer(
+      "Runs the PreDown and PostDown that the file has now; one that fails is said, and the rest "
+      "is\n"
+      "done. Also removes the rules of a default route that a killed daemon left.");
   add_control_dir(*commands.up, out);
   add_control_dir(*commands.down, out);
   commands.up->add_option("--daemon", out.daemon, "Which hawserd [the one beside this command]")

@@ -139,7 +139,7 @@ class Importer {
     };
     for (const WgQuickSetting& setting : file_.hooks) leave(setting);
     for (const WgQuickSetting& setting : file_.dns) leave(setting);
-    if (file_.table) leave(*file_.table);
+    if (file_.table) leave({file_.table->line, "Table", {}});
     if (file_.save_config) leave(*file_.save_config);
     if (file_.fwmark) {
       out_.left_out.push_back(fmt::format("{}: FwMark is not taken over", name_.path));

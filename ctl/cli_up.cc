@@ -13,11 +13,15 @@
 
 #include "ctl/cli_names.h"
 #include "ctl/daemon_process.h"
+#include "ctl/exit_routing.h"
 #include "ctl/network_file.h"
+#include "ctl/resolvconf.h"
 #include "ctl/set_request.h"
 #include "ctl/status_client.h"
 #include "ctl/terminal.h"
 #include "ctl/wg_quick_file.h"
+#include "ctl/wg_quick_hooks.h"
+#include "ctl/wg_quick_routing.h"
 #include "tun/netlink_config.h"
 
 namespace hawser {
@@ -28,19 +32,19 @@ constexpr const char* kUndone = "all of it was undone";
 
 bool link_exists(const std::string& interface) { return ::if_nametoindex(interface.c_str()) != 0; }
 
-std::string lines_of(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += "\n" + line;
-  return text;
+Status go_on() {
+  if (StopSignals::seen()) return Error{"interrupted", EINTR};
+  return {};
 }
 
 // What is not done and does no harm: said, and gone on.
-std::string warnings_for(const WgQuickFile& file, const std::string& path) {
+std::string warnings_for(const WgQuickFile& file, const std::string& path, bool has_resolvconf) {
   std::string text;
   for (const WgQuickSetting& dns : file.dns) {
+    if (has_resolvconf) break;
     text += fmt::format(
-        "{}:{}: warning: DNS is left as it is; set {} where this host keeps its "
-        "name servers\n",
+        "{}:{}: warning: there is no resolvconf here, DNS is left as it is; set {} where this "
+        "host keeps its name servers\n",
         path, dns.line, dns.value);
   }
   if (file.save_config) {
@@ -55,11 +59,25 @@ std::string warnings_for(const WgQuickFile& file, const std::string& path) {
   return text;
 }
 
+// A strict reverse path filter looks at the answer's way without the mark, and finds the tunnel.
+std::string filter_warning(const WgQuickRouting& routing, const std::string& interface) {
+  const bool takes_v4 =
+      std::any_of(routing.rules.begin(), routing.rules.end(),
+                  [](const PolicyRule& rule) { return rule.family == IpFamily::kV4; });
+  if (!takes_v4) return {};
+  const auto strict = strict_interfaces("/proc/sys/net/ipv4/conf", interface);
+  if (strict.empty()) return {};
+  return fmt::format(
+      "{}: warning: the strict reverse path filter of {} drops what comes from IPv4 endpoints; "
+      "run: sysctl net.ipv4.conf.all.rp_filter=2\n",
+      interface, fmt::join(strict, ", "));
+}
+
 Result<DeviceChange> change_of(WgQuickFile& file, const std::string& path) {
   DeviceChange change;
   change.private_key = std::move(file.private_key);
   change.listen_port = file.listen_port;
-  change.fwmark = file.fwmark;
+  change.fwmark = routing_of(file).fwmark;
   change.replace_peers = true;
   for (WgQuickPeer& peer : file.peers) {
     PeerChange& out = change.peers.emplace_back();
@@ -91,55 +109,158 @@ std::string daemon_path(const CliArguments& arguments) {
   return !error && std::filesystem::exists(beside, error) ? beside.string() : "hawserd";
 }
 
-Status set_up_link(const WgQuickFile& file, const std::vector<Prefix>& routes,
-                   const std::string& interface) {
+Status set_up_link(const WgQuickFile& file, const std::string& interface) {
   if (file.mtu) {
     if (Status done = set_link_mtu(interface, *file.mtu); !done) return done;
   }
   for (const InterfaceAddress& own : file.addresses) {
     if (Status done = add_address(interface, own.address, own.prefix_len); !done) return done;
   }
-  if (Status done = set_link_up(interface); !done) return done;
-  for (const Prefix& prefix : routes) {
-    if (Status done = add_route(interface, {prefix}); !done) return done;
+  return set_link_up(interface);
+}
+
+Status set_up_routing(const WgQuickRouting& routing, const std::string& interface) {
+  // A daemon that was killed has left its own.
+  if (Status done = remove_stale_rules(); !done) return done;
+  for (const TunnelRoute& route : routing.routes) {
+    if (Status done = add_route(interface, route); !done) return done;
+  }
+  // Last: what they lead to is there.
+  for (const PolicyRule& rule : routing.rules) {
+    if (Status done = add_rule(rule); !done) return done;
   }
   return {};
 }
 
-// Allowed IPs outside of what the addresses bring by themselves.
-std::vector<Prefix> routes_of(const WgQuickFile& file) {
-  std::vector<Prefix> routes;
-  if (file.table) return routes;  // off
-  for (const WgQuickPeer& peer : file.peers) {
-    for (const Prefix& prefix : peer.allowed_ips) {
-      const bool is_connected =
-          std::any_of(file.addresses.begin(), file.addresses.end(),
-                      [&](const InterfaceAddress& own) { return own.connected() == prefix; });
-      if (!is_connected) routes.push_back(prefix);
+// TunnelUp is a file on its way to a tunnel, step by step as wg-quick(8) does it.
+class TunnelUp {
+ public:
+  TunnelUp(const CliArguments& arguments, const WgQuickName& name, WgQuickFile file,
+           const DeviceChange& change)
+      : place_{arguments.control_dir, name.interface},
+        daemon_(daemon_path(arguments)),
+        name_(name),
+        file_(std::move(file)),
+        routing_(routing_of(file_)),
+        request_(make_set_request(change)) {}
+
+  Status run() {
+    if (Status done = run_hooks(file_, "PreUp", name_); !done) return done;
+    if (Status started = start_daemon(daemon_, place_); !started) return started;
+    has_daemon_ = true;
+    if (Status done = request_set(place_.control_dir, place_.interface, request_.view()); !done) {
+      return done;
     }
+    if (Status done = set_up_link(file_, name_.interface); !done) return done;
+    if (Status done = set_up_dns(); !done) return done;
+    if (Status done = set_up_routing(routing_, name_.interface); !done) return done;
+    if (Status done = go_on(); !done) return done;
+    if (Status done = run_hooks(file_, "PostUp", name_); !done) return done;
+    return go_on();
   }
-  std::sort(routes.begin(), routes.end());
-  routes.erase(std::unique(routes.begin(), routes.end()), routes.end());
-  return routes;
-}
 
-Status set_up(const CliArguments& arguments, const WgQuickFile& file, const DeviceChange& change,
-              const std::string& interface) {
-  const std::vector<Prefix> routes = routes_of(file);
-  Status done = request_set(arguments.control_dir, interface, make_set_request(change).view());
-  if (done) done = set_up_link(file, routes, interface);
-  if (done && StopSignals::seen()) done = Error{"interrupted", EINTR};
-  return done;
-}
+  // What there is of it; and what cannot be undone. The interface takes its routes along.
+  std::string undo() {
+    std::string faults;
+    const auto note = [&](const Status& done) {
+      if (!done) faults += "; " + done.error().message;
+    };
+    if (has_daemon_) {
+      note(end_daemon(place_));
+      note(remove_stale_rules());
+    }
+    if (has_dns_) note(remove_name_servers(name_.interface));
+    if (!faults.empty()) return faults.substr(2);
+    if (has_hooks(file_, "PreUp") || has_hooks(file_, "PostUp")) {
+      return std::string(kUndone) + ", but for what its hooks did";
+    }
+    return kUndone;
+  }
 
-// What is wrong with ending, without its hooks and routes, what wg-quick(8) has brought up; empty:
-// nothing. A file that cannot be read says nothing.
-std::vector<std::string> of_wg_quick(const std::string& path) {
-  Result<std::string> read = read_text_file(path);
-  if (!read) return {};
+  std::string warnings() const {
+    return warnings_for(file_, name_.path, has_resolvconf_) +
+           filter_warning(routing_, name_.interface);
+  }
+
+ private:
+  Status set_up_dns() {
+    if (file_.dns.empty()) return go_on();
+    has_dns_ = true;  // also when it fails half way
+    const Result<bool> done = set_name_servers(name_.interface, resolvconf_text(file_.dns));
+    if (!done) return done.error();
+    has_resolvconf_ = *done;
+    return go_on();
+  }
+
+  DaemonPlace place_;
+  std::string daemon_;
+  WgQuickName name_;
+  WgQuickFile file_;
+  WgQuickRouting routing_;
+  SecretText request_;
+  bool has_daemon_ = false;
+  bool has_dns_ = false;
+  bool has_resolvconf_ = false;
+};
+
+Result<WgQuickFile> read_wg_quick(const WgQuickName& name) {
+  Result<std::string> read = read_text_file(name.path);
+  if (!read) return read.error();
   const SecretText text(std::move(*read));
-  const Result<WgQuickFile> file = parse_wg_quick(text.view(), path);
-  return file ? unsupported_settings(*file, path) : std::vector<std::string>();
+  return parse_wg_quick(text.view(), name.path);
+}
+
+// What hawser down says of a tunnel that is somebody else's; empty: it is ours, or nobody's.
+std::string fault_of_owner(const StatusAnswer& status, const WgQuickName& name) {
+  if (!status_value(status.device, "network").empty()) {
+    return fmt::format(
+        "{} runs a network, which hawser up did not start; end it where it was started "
+        "(systemctl stop hawserd@…)",
+        name.interface);
+  }
+  const auto mark = static_cast<std::uint32_t>(status_number(status.device, "fwmark"));
+  const Result<bool> is_wg_quicks = mark == 0 ? Result<bool>(false) : has_rule_of_others(mark);
+  if (!is_wg_quicks || !*is_wg_quicks) return {};
+  return fmt::format(
+      "nothing was done: wg-quick gave {0} its default route, and takes it away: wg-quick down {0}",
+      name.interface);
+}
+
+// A step that fails is said, and does not keep the rest from being done; but what somebody
+// interrupts before the daemon is asked to end stays as it is.
+CliOutput take_down(const CliArguments& arguments, const WgQuickName& name) {
+  std::vector<std::string> faults;
+  const auto note = [&](const Status& done) {
+    if (!done) faults.push_back(done.error().message);
+  };
+  Result<WgQuickFile> file = read_wg_quick(name);
+  const bool is_typed = arguments.wg_quick_file == name.path;
+  // The interface may have been brought up by other means than a file.
+  if (!file && (is_typed || file.error().code != ENOENT)) {
+    faults.push_back(
+        fmt::format("no hooks were run, as the file cannot be read: {}", file.error().message));
+  }
+  if (file) note(run_hooks(*file, "PreDown", name));
+  if (StopSignals::seen()) {
+    return CliOutput::failure(fmt::format("{}: interrupted; it is still up", name.interface));
+  }
+  if (const Status ended = end_daemon({arguments.control_dir, name.interface}); !ended) {
+    note(ended);
+    return CliOutput::failure(fmt::format("{}", fmt::join(faults, "\n")));
+  }
+  note(remove_stale_rules());
+  const Status forgotten = remove_name_servers(name.interface);
+  if (file && !file->dns.empty()) note(forgotten);
+  if (file) {
+    const Status ran = run_hooks(*file, "PostDown", name);
+    if (!ran && ran.error().code == EINTR) faults.push_back("PostDown was interrupted");
+    if (!ran && ran.error().code != EINTR) note(ran);
+  }
+  std::string done = fmt::format("{}: down\n", name.interface);
+  if (faults.empty()) return {std::move(done), {}};
+  CliOutput output = CliOutput::failure(fmt::format("{}", fmt::join(faults, "\n")));
+  output.out = std::move(done);
+  return output;
 }
 
 }  // namespace
@@ -147,13 +268,12 @@ std::vector<std::string> of_wg_quick(const std::string& path) {
 CliOutput bring_up(const CliArguments& arguments) {
   const Result<WgQuickName> name = wg_quick_name(arguments.wg_quick_file);
   if (!name) return CliOutput::failure(name.error().message);
-  Result<std::string> read = read_text_file(name->path);
-  if (!read) return CliOutput::failure(read.error().message);
-  const SecretText text(std::move(*read));
-  Result<WgQuickFile> file = parse_wg_quick(text.view(), name->path);
+  Result<WgQuickFile> file = read_wg_quick(*name);
   if (!file) return CliOutput::failure("nothing was done:\n" + file.error().message);
-  if (const auto unsupported = unsupported_settings(*file, name->path); !unsupported.empty()) {
-    return CliOutput::failure("nothing was done:" + lines_of(unsupported));
+  // A PostUp may fetch the key from where it is safe: wg set %i private-key …
+  if (file->private_key.is_zero() && !has_hooks(*file, "PostUp")) {
+    return CliOutput::failure(
+        fmt::format("nothing was done:\n{}: there is no PrivateKey", name->path));
   }
   if (link_exists(name->interface)) {
     return CliOutput::failure(
@@ -164,40 +284,32 @@ CliOutput bring_up(const CliArguments& arguments) {
   const Result<DeviceChange> change = change_of(*file, name->path);
   if (!change) return CliOutput::failure("nothing was done:\n" + change.error().message);
   const StopSignals signals;  // from here on something is half done
-  const DaemonPlace place{arguments.control_dir, name->interface};
-  if (const Status started = start_daemon(daemon_path(arguments), place); !started) {
-    return CliOutput::failure(started.error().code == EINTR
-                                  ? fmt::format("{}: interrupted; {}", name->interface, kUndone)
-                                  : started.error().message);
+  TunnelUp tunnel(arguments, *name, std::move(*file), *change);
+  if (const Status done = tunnel.run(); !done) {
+    const std::string undone = tunnel.undo();
+    return CliOutput::failure(
+        fmt::format("{}: {}; {}", name->interface, done.error().message, undone));
   }
-  if (const Status done = set_up(arguments, *file, *change, name->interface); !done) {
-    const Status ended = end_daemon(place);
-    return CliOutput::failure(fmt::format("{}: {}; {}", name->interface, done.error().message,
-                                          ended ? std::string(kUndone) : ended.error().message));
-  }
-  return {fmt::format("{}: up\n", name->interface), warnings_for(*file, name->path)};
+  return {fmt::format("{}: up\n", name->interface), tunnel.warnings()};
 }
 
 CliOutput bring_down(const CliArguments& arguments) {
   const Result<WgQuickName> name = wg_quick_name(arguments.wg_quick_file);
   if (!name) return CliOutput::failure(name.error().message);
   const auto status = query_status(arguments.control_dir, name->interface, arguments.timeout);
-  if (!status) return CliOutput::failure(status.error().message);
-  if (!status_value(status->device, "network").empty()) {
-    return CliOutput::failure(
-        fmt::format("{} runs a network, which hawser up did not start; end it where it was started "
-                    "(systemctl stop hawserd@…)",
-                    name->interface));
+  if (!status) {
+    // A daemon that was killed has left its rules and its name servers.
+    if (!link_exists(name->interface)) {
+      (void)remove_stale_rules();
+      (void)remove_name_servers(name->interface);
+    }
+    return CliOutput::failure(status.error().message);
   }
-  if (const auto others = of_wg_quick(name->path); !others.empty()) {
-    return CliOutput::failure(fmt::format(
-        "nothing was done: hawser up does not start {0}; wg-quick does, and ends it with "
-        "its hooks and routes: wg-quick down {0}{1}",
-        arguments.wg_quick_file, lines_of(others)));
+  if (const std::string fault = fault_of_owner(*status, *name); !fault.empty()) {
+    return CliOutput::failure(fault);
   }
-  const Status ended = end_daemon({arguments.control_dir, name->interface});
-  if (!ended) return CliOutput::failure(ended.error().message);
-  return {fmt::format("{}: down\n", name->interface), {}};
+  const StopSignals signals;
+  return take_down(arguments, *name);
 }
 
 }  // namespace hawser

@@ -23,8 +23,6 @@ constexpr std::size_t kMaxFaults = 20;
 // The kernel's bounds of an MTU that carries anything.
 constexpr std::uint64_t kMinMtu = 68;
 constexpr std::uint64_t kMaxMtu = 65535;
-constexpr std::string_view kWithWgQuick =
-    "WG_QUICK_USERSPACE_IMPLEMENTATION=hawserd wg-quick up does";
 constexpr std::uint16_t kMaxPort = std::numeric_limits<std::uint16_t>::max();
 
 constexpr std::array<std::string_view, 12> kInterfaceKeys{
@@ -213,10 +211,10 @@ class WgQuickParser {
     file_.table.reset();
     if (value == "auto") return;
     const auto number = uapi::parse_number(value, std::numeric_limits<std::uint32_t>::max());
-    if (value != "off" && (!number || *number == 0)) {
+    if (value != "off" && number.value_or(0) == 0) {
       return fault(fmt::format("Table {}: a number, off, or auto", shown(value)));
     }
-    file_.table = {line_, "Table", std::string(value)};
+    file_.table = {line_, static_cast<std::uint32_t>(number.value_or(0))};
   }
 
   void read_peer(std::string_view key, std::string_view value) {
@@ -280,32 +278,6 @@ class WgQuickParser {
 
 Result<WgQuickFile> parse_wg_quick(std::string_view text, std::string_view name) {
   return WgQuickParser(name).parse(text);
-}
-
-std::vector<std::string> unsupported_settings(const WgQuickFile& file, std::string_view name) {
-  std::vector<std::string> out;
-  const auto add = [&](std::size_t line, std::string_view what) {
-    out.push_back(fmt::format("{}:{}: {}", name, line, what));
-  };
-  for (const WgQuickSetting& hook : file.hooks) {
-    add(hook.line, hook.key + " is not run by hawser up; " + std::string(kWithWgQuick));
-  }
-  const bool has_routes = !file.table || file.table->value != "off";
-  if (file.table && has_routes) {
-    add(file.table->line,
-        "Table with a number is not known to hawser up; " + std::string(kWithWgQuick));
-  }
-  for (const WgQuickPeer& peer : file.peers) {
-    const bool has_default = std::any_of(peer.allowed_ips.begin(), peer.allowed_ips.end(),
-                                         [](const Prefix& prefix) { return prefix.length() == 0; });
-    if (!has_default || !has_routes) continue;
-    add(peer.line,
-        "AllowedIPs with /0 would take the default route, which hawser up does not do; "
-        "say Table = off and route by hand, or " +
-            std::string(kWithWgQuick));
-  }
-  if (file.private_key.is_zero()) add(1, "there is no PrivateKey");
-  return out;
 }
 
 Result<WgQuickName> wg_quick_name(const std::string& typed) {

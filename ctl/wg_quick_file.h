@@ -31,14 +31,19 @@ struct WgQuickSetting {
   std::string value;
 };
 
+struct WgQuickTable {
+  std::size_t line = 0;
+  std::uint32_t number = 0;  // 0: off
+};
+
 struct WgQuickFile {
   PrivateKey private_key;  // zero: the file has none
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> fwmark;
   std::vector<InterfaceAddress> addresses;
   std::optional<std::uint32_t> mtu;
-  std::optional<WgQuickSetting> table;  // a number that is not 0, "off"; nothing: auto
-  std::vector<WgQuickSetting> hooks;    // PreUp, PostUp, PreDown, PostDown
+  std::optional<WgQuickTable> table;  // nothing: auto
+  std::vector<WgQuickSetting> hooks;  // PreUp, PostUp, PreDown, PostDown
   std::vector<WgQuickSetting> dns;
   std::optional<WgQuickSetting> save_config;  // set when it is true
   std::vector<WgQuickPeer> peers;
@@ -48,10 +53,6 @@ struct WgQuickFile {
 // begins a comment. The Error has a line "FILE:LINE: what is wrong" for each mistake, the first
 // twenty of them, and never a key.
 Result<WgQuickFile> parse_wg_quick(std::string_view text, std::string_view name);
-
-// What `hawser up` cannot do of it, a line "FILE:LINE: …" each with the remedy; empty: it can.
-// Pure.
-std::vector<std::string> unsupported_settings(const WgQuickFile& file, std::string_view name);
 
 // "wg0" and "/etc/wireguard/wg0.conf" from either of them: what has a slash or ends in .conf is a
 // file. The Error says why the name cannot be an interface's.

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <vector>
 
 #include "tun/errno_error.h"
@@ -266,19 +267,34 @@ Status remove_stale_rules() {
     if (const auto rule = parse_rule(message)) rules.push_back(*rule);
   });
   if (!listed || rules.empty()) return listed;
-  bool in_use = false;
+  std::set<IpFamily> in_use;
   Status dumped = socket.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
     const std::optional<HostRoute> route = parse_route(message, 0);
     if (!route || route->is_counted()) return;
-    in_use = in_use || std::any_of(rules.begin(), rules.end(), [&](const PolicyRule& rule) {
-               return rule.table == route->table;
-             });
+    const IpFamily family = route->prefix.address().family;
+    const bool is_led_to = std::any_of(rules.begin(), rules.end(), [&](const PolicyRule& rule) {
+      return rule.family == family && rule.table == route->table;
+    });
+    if (is_led_to) in_use.insert(family);
   });
-  if (!dumped || in_use) return dumped;
+  if (!dumped) return dumped;
   for (const PolicyRule& rule : rules) {
+    if (in_use.contains(rule.family)) continue;
     if (Status removed = remove_rule(rule); !removed) return removed;
   }
   return {};
+}
+
+Result<bool> has_rule_of_others(std::uint32_t mark) {
+  NetlinkSocket socket;
+  if (Status opened = socket.open(0); !opened) return opened.error();
+  bool found = false;
+  const Status listed = socket.dump(RTM_GETRULE, [&](const nlmsghdr& message) {
+    const auto rule = parse_rule_of_others(message);
+    found = found || (rule && rule->unless_mark == mark && rule->table == mark);
+  });
+  if (!listed) return listed.error();
+  return found;
 }
 
 }  // namespace hawser

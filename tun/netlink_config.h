@@ -37,8 +37,12 @@ Status remove_route(const std::string& interface, const TunnelRoute& route);
 Status add_rule(const PolicyRule& rule);
 // That there is none is no error.
 Status remove_rule(const PolicyRule& rule);
-// Removes the rules with our protocol number, if no route is left in any table that they lead to: a
-// daemon that was killed left them behind, its routes went with its interface.
+// Removes a family's rules with our protocol number, if no route of it is left in any table that
+// they lead to: a daemon that was killed left them behind, its routes went with its interface.
 Status remove_stale_rules();
+
+// Do packets without mark `mark` go to the table of that number by somebody else's rule? So
+// wg-quick(8) gives its tunnels a default route.
+Result<bool> has_rule_of_others(std::uint32_t mark);
 
 }  // namespace hawser

@@ -3,11 +3,17 @@
 #include <linux/fib_rules.h>
 #include <sys/socket.h>
 
+#include <cstdint>
+
 #include "tun/netlink_attributes.h"
 
 namespace hawser {
 
-std::optional<PolicyRule> parse_rule(const nlmsghdr& message) {
+namespace {
+
+enum class Whose : std::uint8_t { kOurs, kOthers };
+
+std::optional<PolicyRule> parse(const nlmsghdr& message, Whose whose) {
   if (mnl_nlmsg_get_payload_len(&message) < sizeof(fib_rule_hdr)) return std::nullopt;
   const auto* const header = static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(&message));
   if (header->family != AF_INET && header->family != AF_INET6) return std::nullopt;
@@ -37,8 +43,18 @@ std::optional<PolicyRule> parse_rule(const nlmsghdr& message) {
         break;
     }
   });
-  if (!is_ours) return std::nullopt;
+  if (is_ours != (whose == Whose::kOurs)) return std::nullopt;
   return rule;
+}
+
+}  // namespace
+
+std::optional<PolicyRule> parse_rule(const nlmsghdr& message) {
+  return parse(message, Whose::kOurs);
+}
+
+std::optional<PolicyRule> parse_rule_of_others(const nlmsghdr& message) {
+  return parse(message, Whose::kOthers);
 }
 
 }  // namespace hawser

@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "ctl/cli_import.h"
+#include "ctl/exit_routing.h"
+#include "ctl/resolvconf.h"
 #include "ctl/set_request.h"
 #include "ctl/uapi_request.h"
 #include "ctl/wg_quick_file.h"
+#include "ctl/wg_quick_hooks.h"
+#include "ctl/wg_quick_routing.h"
 #include "mesh/load.h"
 #include "tests/ctl/temporary_directory.h"
 
@@ -20,6 +24,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 const std::string kPrivate = "YAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";
 const std::string kPeerA = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
@@ -55,7 +60,7 @@ TEST(WgQuickFile, IsReadWhole) {
   EXPECT_EQ(file->peers[0].persistent_keepalive, 25);
   EXPECT_TRUE(file->peers[0].preshared_key.has_value());
   EXPECT_EQ(file->peers[1].allowed_ips[0].to_string(), "10.42.0.3/32");
-  EXPECT_THAT(unsupported_settings(*file, "wg0.conf"), IsEmpty());
+  EXPECT_FALSE(file->table.has_value());
 }
 
 TEST(WgQuickFile, EveryMistakeHasItsLineAndNoKeyIsShown) {
@@ -89,20 +94,67 @@ TEST(WgQuickFile, NoTextIsTooOddForIt) {
   EXPECT_FALSE(faults(std::string(1000, '\0')).empty());
 }
 
-TEST(WgQuickFile, WhatUpCannotDoIsSaidBeforeAnythingIsDone) {
-  const std::string head = "[Interface]\nPrivateKey = " + kPrivate + "\n";
-  const auto unsupported = [&](const std::string& more) {
-    const auto file = parse_wg_quick(head + more, "wg0.conf");
-    EXPECT_TRUE(file.ok());
-    return file ? unsupported_settings(*file, "wg0.conf") : std::vector<std::string>();
-  };
-  EXPECT_THAT(unsupported("PostUp = iptables -A FORWARD\nPreDown = x\n"),
-              ElementsAre(HasSubstr("wg0.conf:3: PostUp is not run"),
-                          HasSubstr("wg0.conf:4: PreDown is not run")));
-  EXPECT_THAT(unsupported("Table = 1234\n"), ElementsAre(HasSubstr("wg0.conf:3: Table")));
-  const std::string exit = "[Peer]\nPublicKey = " + kPeerA + "\nAllowedIPs = 0.0.0.0/0\n";
-  EXPECT_THAT(unsupported(exit), ElementsAre(HasSubstr("wg0.conf:3: AllowedIPs with /0")));
-  EXPECT_THAT(unsupported("Table = off\n" + exit), IsEmpty());
+WgQuickFile file_with(const std::string& interface, const std::string& allowed_ips) {
+  const std::string text = "[Interface]\nPrivateKey = " + kPrivate + "\nAddress = 10.0.0.1/24\n" +
+                           interface + "\n[Peer]\nPublicKey = " + kPeerA +
+                           "\nAllowedIPs = " + allowed_ips + "\n";
+  auto file = parse_wg_quick(text, "wg0.conf");
+  EXPECT_TRUE(file.ok()) << file.error().message;
+  return std::move(*file);
+}
+
+std::vector<std::string> routes_of(const WgQuickRouting& routing) {
+  std::vector<std::string> out;
+  for (const TunnelRoute& route : routing.routes) {
+    out.push_back(route.prefix.to_string() + " " + std::to_string(route.table));
+  }
+  return out;
+}
+
+TEST(WgQuickRouting, ADefaultRouteGoesBesideTheHostsOwn) {
+  const auto plain = routing_of(file_with("", "10.0.0.0/24, 10.9.0.0/16, 10.9.0.0/16"));
+  EXPECT_THAT(routes_of(plain), ElementsAre("10.9.0.0/16 254"));
+  EXPECT_THAT(plain.rules, IsEmpty());
+  EXPECT_FALSE(plain.fwmark.has_value());
+
+  const auto all = routing_of(file_with("", "0.0.0.0/0, ::/0, 10.9.0.0/16"));
+  EXPECT_THAT(routes_of(all),
+              UnorderedElementsAre("0.0.0.0/0 7200", "10.9.0.0/16 254", "::/0 7200"));
+  EXPECT_EQ(all.fwmark, kExitMark);
+  ASSERT_EQ(all.rules.size(), 4u);
+  EXPECT_TRUE(all.rules[0].ignores_default);
+  EXPECT_EQ(all.rules[1].unless_mark, kExitMark);
+
+  const auto marked = routing_of(file_with("FwMark = 0x55", "::/0"));
+  EXPECT_EQ(marked.fwmark, 0x55u);
+  ASSERT_EQ(marked.rules.size(), 2u);
+  EXPECT_EQ(marked.rules[1].unless_mark, 0x55u);
+  EXPECT_EQ(routing_of(file_with("FwMark = off", "::/0")).fwmark, kExitMark);
+}
+
+TEST(WgQuickRouting, ATableOfTheFileHasNoRules) {
+  const auto own = routing_of(file_with("Table = 77", "0.0.0.0/0, 10.0.0.0/24"));
+  EXPECT_THAT(routes_of(own), UnorderedElementsAre("0.0.0.0/0 77", "10.0.0.0/24 77"));
+  EXPECT_THAT(own.rules, IsEmpty());
+  EXPECT_FALSE(own.fwmark.has_value());
+  EXPECT_THAT(routing_of(file_with("Table = off", "0.0.0.0/0")).routes, IsEmpty());
+  EXPECT_THAT(routes_of(routing_of(file_with("Table = off\nTable = auto", "::/0"))),
+              ElementsAre("::/0 7200"));
+}
+
+TEST(WgQuickHooks, HaveTheInterfacesName) {
+  EXPECT_EQ(hook_command("ip link show %i; echo %i%i", "wg0"), "ip link show wg0; echo wg0wg0");
+  EXPECT_EQ(hook_command("printf %d 1", "wg0"), "printf %d 1");
+  EXPECT_EQ(hook_command("", "wg0"), "");
+}
+
+TEST(Resolvconf, IsToldAsByWgQuick) {
+  EXPECT_EQ(resolvconf_text({{1, "DNS", "10.0.0.1,fd00::1"}, {2, "DNS", "corp.example, lan"}}),
+            "nameserver 10.0.0.1\nnameserver fd00::1\nsearch corp.example lan\n");
+  EXPECT_EQ(resolvconf_text({{1, "DNS", "10.0.0.1"}}), "nameserver 10.0.0.1\n");
+  EXPECT_EQ(resolvconf_record("wg0", ""), "wg0");
+  EXPECT_EQ(resolvconf_record("wg0", "lo.inet6\nlo.@(dnsmasq|pdnsd)\n*\ntun*\neth*\n"), "tun.wg0");
+  EXPECT_EQ(resolvconf_record("wg0", "lo\ntun[0-9]*\n"), "wg0");
 }
 
 TEST(WgQuickName, IsAFileOrAnInterface) {

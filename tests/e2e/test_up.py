@@ -1,61 +1,17 @@
 """A wg-quick file run with hawser up and ended with hawser down; hawser set; hawser import."""
 
-import os
-
 import pytest
 
 import daemons
 from lab import wait_until
-from network_lab import hawser as plain_hawser
 from network_lab import reaches
+from wg_quick_site import PORT, pair_of_sites
 
 pytestmark = pytest.mark.hawser_only
 
-PORT = 51820
-
-
-class Site:
-    """A host with a wg-quick file of its own."""
-
-    def __init__(self, lab, engine, switch, number):
-        self.lab, self.engine, self.number = lab, engine, number
-        self.namespace = lab.namespace(f"site{number}")
-        switch.plug(self.namespace, "eth0", f"192.0.2.{number}/24", f"2001:db8::{number}/64")
-        self.interface = lab.tunnel_name()
-        self.dir = lab.dir / f"site{number}"
-        self.dir.mkdir()
-        self.path = self.dir / f"{self.interface}.conf"
-        self.private_key = daemons.genkey()
-        self.public_key = daemons.pubkey(self.private_key)
-        lab.finally_do(lambda: self.hawser("down", self.interface, check=False))
-
-    def hawser(self, *arguments, check=True, more=None):
-        environment = {**os.environ, **(more or {}), "HAWSER_ENGINE": self.engine,
-                       "HAWSER_CONTROL_DIR": str(self.dir / "run"),
-                       "HAWSER_STATE_DIR": str(self.dir / "state")}
-        return plain_hawser(self.namespace, *arguments, check=check, env=environment)
-
-    def section(self, more: str = "") -> str:
-        """This site as others have it."""
-        return (f"# site{self.number}\n[Peer]\nPublicKey = {self.public_key}\n"
-                f"AllowedIPs = 10.7.0.{self.number}/32, 10.{self.number}.0.0/16\n"
-                f"Endpoint = 192.0.2.{self.number}:{PORT}\n{more}")
-
-    def write(self, *others: "Site", more: str = "") -> None:
-        self.path.touch(mode=0o600)
-        self.path.write_text(
-            f"[Interface]\nPrivateKey = {self.private_key}\nListenPort = {PORT}\n"
-            f"Address = 10.7.0.{self.number}/24\nMTU = 1380\n{more}\n" +
-            "\n".join(other.section() for other in others))
-
-
 @pytest.fixture
 def sites(lab, engine):
-    switch = lab.switch()
-    pair = [Site(lab, engine, switch, number) for number in (1, 2)]
-    pair[0].write(pair[1])
-    pair[1].write(pair[0])
-    return pair
+    return pair_of_sites(lab, engine)
 
 
 def test_a_wg_quick_file_comes_up_and_goes_without_a_trace(sites):
@@ -80,8 +36,8 @@ def test_a_wg_quick_file_comes_up_and_goes_without_a_trace(sites):
 
 def test_what_cannot_be_done_is_refused_before_anything_is(sites):
     site = sites[0]
-    for more, said in (("PostUp = touch /nowhere", ":6: PostUp is not run"),
-                       ("Table = 77", ":6: Table"), ("Nonsense = 1", ":6: unknown key Nonsense")):
+    for more, said in (("PostUpp = true", ":6: unknown key PostUpp"), ("Table = 0", ":6: Table"),
+                       ("Nonsense = 1", ":6: unknown key Nonsense")):
         site.write(sites[1], more=more)
         done = site.hawser("up", site.path, check=False)
         assert done.returncode == 1 and f"{site.path}{said}" in done.stderr, done.stderr
@@ -97,14 +53,15 @@ def test_the_environment_of_another_daemon_does_no_harm(sites):
     assert f"{PORT}" in site.hawser("status", site.interface).stdout
 
 
-def test_down_leaves_alone_what_wg_quick_ends_with_its_hooks(sites):
+def test_down_leaves_alone_what_wg_quick_gave_a_default_route(sites):
     site = sites[0]
+    site.write(sites[1], more="FwMark = 51820\nTable = off")
     site.hawser("up", site.path)
-    site.write(sites[1], more="PostDown = touch /nowhere")
+    site.namespace.ip("rule", "add", "not", "fwmark", "51820", "table", "51820")
     done = site.hawser("down", site.path, check=False)
-    assert done.returncode == 1 and f"wg-quick down {site.path}" in done.stderr, done.stderr
+    assert done.returncode == 1 and f"wg-quick down {site.interface}" in done.stderr, done.stderr
     assert site.namespace.link_exists(site.interface)
-    site.write(sites[1])
+    site.namespace.ip("rule", "del", "not", "fwmark", "51820", "table", "51820")
     site.hawser("down", site.path)
 
 
@@ -138,9 +95,8 @@ def test_a_signal_half_way_undoes_it(sites, moment):
     done = site.hawser("up", site.path, "--daemon", daemon, check=False)
     said = f"{site.interface}: interrupted; all of it was undone"
     assert done.returncode == 1 and said in done.stderr, done
-    assert not site.namespace.link_exists(site.interface)
     assert not site.namespace.pids()
-    assert list((site.dir / "run").glob("*.sock")) == []
+    site.is_gone()
 
 
 def test_a_daemon_that_does_not_see_its_socket_go_is_ended(sites):

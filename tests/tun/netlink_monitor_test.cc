@@ -228,11 +228,13 @@ TEST(NetlinkMonitorTest, OurRulesAreFollowedAndWhatAKilledDaemonLeftIsRemoved) {
     watcher.settle();
     EXPECT_EQ(watcher.rules.size(), 2U);
 
-    // Somebody's exit is in use; then it is not.
+    // Somebody's exit is in use for one family; then it is not.
     ASSERT_TRUE(run("ip -6 route add ::/0 dev eth0 table 7200"));
+    ASSERT_TRUE(add_rule(ours[1]).ok());
     EXPECT_TRUE(remove_stale_rules().ok());
     watcher.settle();
-    EXPECT_EQ(watcher.rules.size(), 2U);
+    EXPECT_THAT(watcher.rules, testing::UnorderedElementsAre(ours[2], ours[3]));
+    EXPECT_FALSE(*has_rule_of_others(0x7200));
     ASSERT_TRUE(run("ip -6 route del ::/0 dev eth0 table 7200"));
     EXPECT_TRUE(remove_stale_rules().ok());
     watcher.settle();
