@@ -20,7 +20,9 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "ctl/answer_pace.h"
 #include "ctl/uapi_reply.h"
+#include "tun/system_clock.h"
 
 namespace hawser {
 
@@ -34,6 +36,8 @@ namespace {
 constexpr std::size_t kReadLen = std::size_t{64} << 10;
 // Out of descriptors: look again after a while, instead of spinning.
 constexpr auto kAcceptRetry = std::chrono::milliseconds(200);
+// Where answers have a pace: a hundred clients a second, each with a buffer of its own.
+constexpr auto kAcceptPause = std::chrono::milliseconds(10);
 
 std::uint32_t resolve_zone(std::string_view zone) {
   return ::if_nametoindex(std::string(zone).c_str());
@@ -47,6 +51,8 @@ struct Context {
   const LogSink& log;
   const UapiServerOptions& options;
   std::function<void(Connection*)> forget;
+  // Has answer_now() called when it is its turn.
+  std::function<void(std::shared_ptr<Connection>)> take_turn;
 };
 
 // Connection is one client: read → parse → answer → write → …, one thing at a time. Handlers hold
@@ -72,6 +78,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   std::chrono::steady_clock::time_point last_progress() const { return last_progress_; }
 
+  // Its turn: answers the request that is whole. `shared_status`: of this round; empty: not asked
+  // for yet.
+  void answer_now(std::string& shared_status) {
+    if (closed_) return;
+    try {
+      reply_ = reply_to(std::exchange(request_, {}), shared_status);
+    } catch (const std::exception& error) {
+      return finish(fmt::format("a request could not be handled: {}", error.what()));
+    }
+    written_ = 0;
+    write();
+  }
+
  private:
   // Parses what is there; answers the first whole request, or reads more.
   void proceed() {
@@ -80,11 +99,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
         pending_.remove_prefix(parser_.feed(pending_));
       }
       if (parser_.complete()) {
-        answer(parser_.take());
-        return;
+        request_ = parser_.take();
       }
     } catch (const std::exception& error) {
       finish(fmt::format("a request could not be handled: {}", error.what()));
+      return;
+    }
+    if (request_) {
+      context_.take_turn(shared_from_this());
       return;
     }
     if (parser_.hopeless()) {
@@ -94,31 +116,33 @@ class Connection : public std::enable_shared_from_this<Connection> {
     read();
   }
 
-  void answer(UapiRequest request) {
+  ReplyText reply_to(std::optional<UapiRequest> asked, std::string& shared_status) {
+    UapiRequest& request = *asked;
     const bool is_set = request.operation == UapiOperation::kSet;
     if (context_.options.status_only && request.operation != UapiOperation::kStatus) {
-      reply_ = is_set || request.operation == UapiOperation::kGet
-                   ? make_errno_reply(EACCES, is_set)
-                   : make_action_reply(Error{"only the status may be asked for here", EACCES});
-    } else if (request.refusal) {
+      return is_set || request.operation == UapiOperation::kGet
+                 ? make_errno_reply(EACCES, is_set)
+                 : make_action_reply(Error{"only the status may be asked for here", EACCES});
+    }
+    if (request.refusal) {
       say(LogLevel::kError, request.refusal->message);
-      reply_ = make_errno_reply(request.refusal->code, is_set);
-    } else if (request.operation == UapiOperation::kReload) {
-      reply_ = make_action_reply(context_.target.reload(request.confirm_seconds));
-    } else if (request.operation == UapiOperation::kConfirm) {
-      reply_ = make_action_reply(context_.target.confirm());
-    } else if (is_set) {
+      return make_errno_reply(request.refusal->code, is_set);
+    }
+    if (request.operation == UapiOperation::kReload) {
+      return make_action_reply(context_.target.reload(request.confirm_seconds));
+    }
+    if (request.operation == UapiOperation::kConfirm) {
+      return make_action_reply(context_.target.confirm());
+    }
+    if (is_set) {
       const Status status = context_.target.set(std::move(request.change));
       if (!status) say(LogLevel::kError, "request refused: " + status.error().message);
       const int code = status ? 0 : status.error().code;
-      reply_ = make_errno_reply(status || code != 0 ? code : EIO, is_set);
-    } else if (request.operation == UapiOperation::kGet) {
-      reply_ = make_get_reply(context_.target.get());
-    } else {
-      reply_ = ReplyText(context_.target.status());
+      return make_errno_reply(status || code != 0 ? code : EIO, is_set);
     }
-    written_ = 0;
-    write();
+    if (request.operation == UapiOperation::kGet) return make_get_reply(context_.target.get());
+    if (shared_status.empty()) shared_status = context_.target.status();
+    return ReplyText(shared_status);
   }
 
   void read() {
@@ -189,6 +213,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::steady_timer timer_;
   Context& context_;
   UapiParser parser_;
+  std::optional<UapiRequest> request_;  // whole, and not answered yet
   std::array<char, kReadLen> buffer_{};
   std::size_t received_ = 0;  // bytes of buffer_ that were written to and not wiped
   std::string_view pending_;  // the unparsed rest of them
@@ -207,14 +232,20 @@ struct UapiServer::Impl : std::enable_shared_from_this<UapiServer::Impl> {
         path(listening->path()),
         log(std::move(log_sink)),
         options(given),
+        pace(given.pauses_per_round, given.min_pause),
         acceptor(io),
         retry(io),
+        turn(io),
         watch(io),
-        context{target, log, options, [this](Connection* gone) { forget(gone); }} {}
+        context{target, log, options, [this](Connection* gone) { forget(gone); },
+                [this](std::shared_ptr<Connection> asking) { take_turn(std::move(asking)); }} {}
 
   Status start(std::function<void()> removed);
   void stop();
   void accept();
+  void accept_later(Duration pause);
+  void take_turn(std::shared_ptr<Connection> asking);
+  void answer_round();
   void add(Stream::socket socket);
   void evict_longest_silent();
   void forget(Connection* gone);
@@ -225,13 +256,16 @@ struct UapiServer::Impl : std::enable_shared_from_this<UapiServer::Impl> {
   const std::string path;
   LogSink log;
   UapiServerOptions options;
+  AnswerPace pace;
   Stream::acceptor acceptor;
   asio::steady_timer retry;
+  asio::steady_timer turn;               // runs as long as somebody is waiting
   asio::posix::stream_descriptor watch;  // inotify, on the socket's directory
   std::array<char, 4096> watch_buffer{};
   std::function<void()> on_removed;
   Context context;
   std::vector<std::shared_ptr<Connection>> connections;
+  std::vector<std::shared_ptr<Connection>> waiting;  // for their round
   bool stopped = false;
 };
 
@@ -247,7 +281,7 @@ Status UapiServer::Impl::start(std::function<void()> removed) {
                  EIO};
   }
   copy.release();
-  if (!path.empty() && !start_watch() && log) {
+  if (!path.empty() && on_removed && !start_watch() && log) {
     log(LogLevel::kWarning,
         fmt::format("cannot watch {} ({}): removing it will not end the daemon; look at "
                     "fs.inotify.max_user_instances",
@@ -264,6 +298,8 @@ void UapiServer::Impl::stop() {
   acceptor.close(ignored);
   watch.close(ignored);
   retry.cancel();
+  turn.cancel();
+  waiting.clear();
   for (const auto& connection : connections) connection->close();
   connections.clear();
   listening.reset();
@@ -274,15 +310,41 @@ void UapiServer::Impl::accept() {
     if (self->stopped) return;
     if (!error) {
       self->add(std::move(socket));
+      // Connecting is work for us too.
+      if (self->options.pauses_per_round != 0) return self->accept_later(kAcceptPause);
       self->accept();
       return;
     }
     if (self->log) self->log(LogLevel::kWarning, "control socket: accept: " + error.message());
-    self->retry.expires_after(kAcceptRetry);
-    self->retry.async_wait([self](ErrorCode cancelled) {
-      if (!cancelled && !self->stopped) self->accept();
-    });
+    self->accept_later(kAcceptRetry);
   });
+}
+
+void UapiServer::Impl::accept_later(Duration pause) {
+  retry.expires_after(pause);
+  retry.async_wait([self = shared_from_this()](ErrorCode cancelled) {
+    if (!cancelled && !self->stopped) self->accept();
+  });
+}
+
+void UapiServer::Impl::take_turn(std::shared_ptr<Connection> asking) {
+  if (options.pauses_per_round == 0) {
+    std::string own;
+    return asking->answer_now(own);
+  }
+  waiting.push_back(std::move(asking));
+  if (waiting.size() > 1) return;  // the timer runs
+  turn.expires_after(pace.wait(boot_now()));
+  turn.async_wait([self = shared_from_this()](ErrorCode cancelled) {
+    if (!cancelled && !self->stopped) self->answer_round();
+  });
+}
+
+void UapiServer::Impl::answer_round() {
+  const Instant begin = boot_now();
+  std::string status;
+  for (const auto& asking : std::exchange(waiting, {})) asking->answer_now(status);
+  pace.note_round(begin, boot_now());
 }
 
 void UapiServer::Impl::add(Stream::socket socket) {
@@ -352,6 +414,8 @@ Status UapiServer::start(std::function<void()> on_removed) {
 void UapiServer::stop() { impl_->stop(); }
 
 std::size_t UapiServer::num_connections() const { return impl_->connections.size(); }
+
+std::size_t UapiServer::num_waiting() const { return impl_->waiting.size(); }
 
 const std::string& UapiServer::path() const { return impl_->path; }
 

@@ -25,6 +25,10 @@ struct UapiServerOptions {
   UapiLimits limits;
   // Whoever connects may ask for the status, which has no secrets in it; all else is refused.
   bool status_only = false;
+  // Not zero: all that is asked for meanwhile is answered in rounds, with a pause after each that
+  // is so many times as long as the round was, and one status for all of a round.
+  unsigned pauses_per_round = 0;
+  Duration min_pause = std::chrono::milliseconds(50);
 };
 
 // For a socket of ctl/status_group.h: strangers to root, who may be many and careless. The status
@@ -35,6 +39,8 @@ inline UapiServerOptions status_server_options() {
   options.limits.max_request_len = 4096;
   options.limits.max_discarded_len = 4096;
   options.status_only = true;
+  // A quarter of the control thread at most, however many ask for a large network's.
+  options.pauses_per_round = 3;
   return options;
 }
 
@@ -52,11 +58,12 @@ class UapiServer {
   UapiServer& operator=(const UapiServer&) = delete;
 
   // Accepts from now on. `on_removed` is called once, when the socket's file is gone: whoever
-  // removes it asks the daemon to end.
+  // removes it asks the daemon to end. Without it nobody looks.
   Status start(std::function<void()> on_removed);
   // Closes everything and removes the socket's file.
   void stop();
   std::size_t num_connections() const;
+  std::size_t num_waiting() const;  // for their round
   const std::string& path() const;
 
  private:

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "ctl/answer_pace.h"
 #include "tests/ctl/control_client.h"
 #include "tests/ctl/temporary_directory.h"
 
@@ -42,7 +44,10 @@ class FakeTarget : public ControlTarget {
     view.peers.resize(num_peers);
     return view;
   }
-  std::string status() override { return "interface=fake\nerrno=0\n\n"; }
+  std::string status() override {
+    ++num_statuses;
+    return "interface=fake\nerrno=0\n\n";
+  }
 
   std::vector<std::uint16_t> ports_seen() {
     const std::lock_guard lock(mutex);
@@ -53,6 +58,7 @@ class FakeTarget : public ControlTarget {
   std::vector<std::uint16_t> ports;
   std::optional<Error> refusal;
   std::size_t num_peers = 0;
+  std::atomic<int> num_statuses = 0;
 };
 
 // A server on a thread of its own, as the daemon's control thread.
@@ -86,6 +92,12 @@ class UapiServerTest : public ::testing::Test {
   std::size_t num_connections() {
     std::promise<std::size_t> number;
     boost::asio::post(io_, [&] { number.set_value(server_->num_connections()); });
+    return number.get_future().get();
+  }
+
+  std::size_t num_waiting() {
+    std::promise<std::size_t> number;
+    boost::asio::post(io_, [&] { number.set_value(server_->num_waiting()); });
     return number.get_future().get();
   }
 
@@ -135,6 +147,80 @@ TEST_F(UapiServerTest, ErrnosOfASetAreNegativeAndEachRefusalIsOneLogLine) {
   EXPECT_EQ(client.ask("set=1\n\n"), "errno=-5\n\n");
   EXPECT_THAT(log(), ElementsAre(HasSubstr("line 2"), HasSubstr("line 2"), HasSubstr("line 1"),
                                  HasSubstr("port 5 is in use"), HasSubstr("something else")));
+}
+
+Instant at(std::chrono::milliseconds since) { return Instant(std::chrono::hours(1) + since); }
+
+TEST(AnswerPace, NobodyTakesMoreThanItsShareOfTheThread) {
+  using std::chrono::milliseconds;
+  AnswerPace pace(3, milliseconds(50));
+  EXPECT_EQ(pace.wait(at(milliseconds(0))), Duration::zero());
+  pace.note_round(at(milliseconds(0)), at(milliseconds(100)));
+  EXPECT_EQ(pace.wait(at(milliseconds(100))), milliseconds(300));
+  EXPECT_EQ(pace.wait(at(milliseconds(399))), milliseconds(1));
+  EXPECT_EQ(pace.wait(at(milliseconds(500))), Duration::zero());
+  pace.note_round(at(milliseconds(500)), at(milliseconds(501)));
+  EXPECT_EQ(pace.wait(at(milliseconds(501))), milliseconds(50));
+  // Whoever asks as fast as it can, for a minute of virtual time: a quarter of it is work.
+  Duration work{};
+  Instant now = at(milliseconds(1000));
+  while (now < at(milliseconds(61'000))) {
+    now += pace.wait(now);
+    pace.note_round(now, now + milliseconds(100));
+    now += milliseconds(100);
+    work += milliseconds(100);
+  }
+  EXPECT_LE(work, milliseconds(15'100));
+}
+
+TEST_F(UapiServerTest, StrangersAreAnsweredInRounds) {
+  UapiServerOptions options = status_server_options();
+  options.min_pause = std::chrono::hours(1);
+  start(options);
+  ControlClient first(path());
+  EXPECT_EQ(first.ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+  ControlClient second(path());
+  // Also what is refused is work.
+  ASSERT_TRUE(first.send("get=status\n\nget=status\n\n") && second.send("get=1\n\n"));
+  while (num_waiting() < 2) std::this_thread::yield();
+  EXPECT_EQ(target_.num_statuses, 1);
+}
+
+TEST_F(UapiServerTest, ARoundHasOneStatusForAllWhoAsk) {
+  UapiServerOptions options = status_server_options();
+  options.min_pause = std::chrono::milliseconds(1);
+  start(options);
+  std::vector<std::unique_ptr<ControlClient>> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back(std::make_unique<ControlClient>(path()));
+  for (int i = 0; i < 3; ++i) {
+    for (const auto& client : clients) ASSERT_TRUE(client->send("get=status\n\nset=1\n\n"));
+    for (const auto& client : clients) {
+      EXPECT_EQ(client->receive(), "interface=fake\nerrno=0\n\n");
+      EXPECT_EQ(client->receive(), "errno=-13\n\n");
+    }
+  }
+  EXPECT_LE(target_.num_statuses, 24);
+}
+
+std::size_t num_inotify_instances() {
+  std::size_t num = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry.path(), error) == "anon_inode:inotify") ++num;
+  }
+  return num;
+}
+
+TEST(UapiServerWatch, NobodyLooksWhereNobodyWantsToKnow) {
+  TemporaryDirectory directory;
+  boost::asio::io_context io;
+  FakeTarget target;
+  auto socket = ControlSocket::listen(directory.path(), "wg0");
+  ASSERT_TRUE(socket.ok());
+  const std::size_t before = num_inotify_instances();
+  UapiServer server(io, std::move(*socket), target, {}, status_server_options());
+  ASSERT_TRUE(server.start({}).ok());
+  EXPECT_EQ(num_inotify_instances(), before);
 }
 
 TEST_F(UapiServerTest, WhereOnlyTheStatusMayBeAskedForNothingElseIsAnswered) {
