@@ -110,7 +110,11 @@ std::string where(const PeerStatus& peer) {
 }
 
 std::string describe_missing(const InterfaceStatus& status, const PeerStatus& peer,
-                             std::int64_t now) {
+                             const std::string& why_not_asked, std::int64_t now) {
+  if (peer.is_answering() && !why_not_asked.empty()) {
+    return fmt::format("{}, {}: it has a session, but could not be asked whether it is there: {}",
+                       peer.label(), where(peer), why_not_asked);
+  }
   return fmt::format("{}, {}: {}, {}{}; {}", peer.label(), where(peer),
                      peer.has_session ? "no answer" : "no session", since(status, peer, now),
                      attempts(peer), likely_cause(status, peer, now));
@@ -172,7 +176,7 @@ class Nudger {
   explicit Nudger(const WaitPorts& ports) : ports_(ports) {}
 
   void nudge(const std::vector<const PeerStatus*>& peers, const InterfaceStatus& status,
-             const PeerWatch& watch) {
+             PeerWatch& watch) {
     const Instant now = ports_.now();
     std::size_t num_sent = 0;
     for (const PeerStatus* const peer : peers) {
@@ -180,7 +184,7 @@ class Nudger {
       const auto [last, is_first] = last_.try_emplace(peer->public_key, now);
       if (!is_first && now - last->second < kNudgeInterval) continue;
       last->second = now;
-      ports_.nudge(status, *peer);
+      watch.note_asked(*peer, ports_.nudge(status, *peer));
       if (++num_sent == kMaxNudges) return;
     }
   }
@@ -191,11 +195,11 @@ class Nudger {
 };
 
 // An echo request through the tunnel. Who does not answer echo still owes a keepalive within 10 s.
-void send_echo(const InterfaceStatus& status, const PeerStatus& peer) {
+Status send_echo(const InterfaceStatus& status, const PeerStatus& peer) {
   const auto address = IpAddress::parse(peer.address);
-  if (!address) return;
+  if (!address) return {};
   auto socket = EchoSocket::open(*address, status.interface, {});
-  if (socket) (void)socket->send(0);
+  return socket ? socket->send(0) : Status(socket.error());
 }
 
 }  // namespace
@@ -225,6 +229,19 @@ void PeerWatch::look(const InterfaceStatus& status) {
   }
 }
 
+void PeerWatch::note_asked(const PeerStatus& peer, const Status& asked) {
+  if (asked) {
+    not_asked_.erase(peer.public_key);
+  } else {
+    not_asked_[peer.public_key] = asked.error().message;
+  }
+}
+
+std::string PeerWatch::why_not_asked(const PeerStatus& peer) const {
+  const auto found = not_asked_.find(peer.public_key);
+  return found == not_asked_.end() ? std::string() : found->second;
+}
+
 bool PeerWatch::is_there(const PeerStatus& peer) const {
   if (!peer.is_answering()) return false;
   // Without a network nothing of ours has an address to ask at.
@@ -239,7 +256,8 @@ std::vector<std::string> missing_for(const CliArguments& arguments, const Interf
   std::vector<std::string> missing = missing_of_interface(status);
   if (!arguments.wait_handshake || !missing.empty()) return missing;
   for (const PeerStatus* const peer : wanted_peers(arguments, status)) {
-    if (!watch.is_there(*peer)) missing.push_back(describe_missing(status, *peer, now));
+    if (!watch.is_there(*peer))
+      missing.push_back(describe_missing(status, *peer, watch.why_not_asked(*peer), now));
   }
   for (const std::string& wanted : arguments.wait_peers) {
     if (status.find(wanted) != nullptr) continue;

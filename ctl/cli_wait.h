@@ -23,6 +23,10 @@ std::string likely_cause(const InterfaceStatus& status, const PeerStatus& peer, 
 class PeerWatch {
  public:
   void look(const InterfaceStatus& status);
+  // It could not be asked, and why: until it can, nobody knows whether it is there.
+  void note_asked(const PeerStatus& peer, const Status& asked);
+  // Empty: it was asked, or need not be.
+  std::string why_not_asked(const PeerStatus& peer) const;
   bool is_there(const PeerStatus& peer) const;
   // Not there as far as is known, and something sent to it would tell.
   bool wants_nudge(const PeerStatus& peer) const { return !peer.is_controller && !is_there(peer); }
@@ -34,6 +38,7 @@ class PeerWatch {
   };
   bool can_ask_ = false;  // there is a way to send something to peers from here
   std::unordered_map<std::string, FirstLook> first_;  // by public key
+  std::unordered_map<std::string, std::string> not_asked_;
 };
 
 // What `hawser wait` still waits for, a line for each thing: which peer, which endpoint, since
@@ -53,8 +58,8 @@ struct WaitPorts {
   // An interface's status; of the only one where the name is empty. Takes no longer than told.
   std::function<Result<InterfaceStatus>(const std::string& interface, Duration at_most)> query;
   std::function<std::vector<std::string>()> interfaces;  // that have a control socket
-  // Has the host send the peer something that it has to answer.
-  std::function<void(const InterfaceStatus&, const PeerStatus&)> nudge;
+  // Has the host send the peer something that it has to answer. The Error has the remedy.
+  std::function<Status(const InterfaceStatus&, const PeerStatus&)> nudge;
   std::function<Instant()> now;
   std::function<std::int64_t()> unix_now;
   std::function<void(Duration)> sleep;

@@ -221,6 +221,7 @@ struct World {
 
   std::vector<std::string> interfaces{"vpn"};
   std::vector<std::string> nudged;
+  Status can_ask;
 
   WaitPorts ports() {
     WaitPorts ports;
@@ -231,6 +232,7 @@ struct World {
     ports.interfaces = [this] { return interfaces; };
     ports.nudge = [this](const InterfaceStatus&, const PeerStatus& peer) {
       nudged.push_back(peer.label());
+      return can_ask;
     };
     ports.now = [this] { return now; };
     ports.unix_now = [] { return kNow; };
@@ -337,6 +339,22 @@ TEST(Wait, ASessionWithADeadMemberIsNotEnough) {
   // Once a second in five.
   EXPECT_THAT(world.nudged, ::testing::Each("kingfisher"));
   EXPECT_EQ(world.nudged.size(), 5u);
+}
+
+TEST(Wait, WhereNobodyCanBeAskedItSaysSoAndTheRemedy) {
+  World world;
+  world.can_ask = Error{"probes cannot be sent; become root", EACCES};
+  world.daemon = [](int) { return mesh(1000); };
+  const CliOutput output = wait_until_ready(handshake(), world.ports());
+  EXPECT_EQ(output.exit_code, EXIT_FAILURE);
+  EXPECT_THAT(output.err, HasSubstr("kingfisher, vpn1.example.com:51820: it has a session, but "
+                                    "could not be asked whether it is there: probes cannot be "
+                                    "sent; become root"));
+  EXPECT_THAT(output.err, Not(HasSubstr("no answer")));
+  // Other traffic may tell all the same.
+  world.daemon = [](int query) { return mesh(query < 2 ? 1000 : 1096); };
+  world.num_queries = 0;
+  EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
 }
 
 TEST(Wait, AMemberThatAnswersWhenAskedIsThere) {
