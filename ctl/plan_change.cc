@@ -1,19 +1,47 @@
 #include "ctl/plan_change.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 namespace hawser {
 
 namespace {
 
-const PlanPeer* find_peer(const HostPlan* plan, const PlanPeer& wanted) {
-  if (plan == nullptr) return nullptr;
-  const auto found = std::find_if(plan->peers.begin(), plan->peers.end(),
-                                  [&](const PlanPeer& peer) { return is_same_peer(peer, wanted); });
-  return found == plan->peers.end() ? nullptr : &*found;
-}
+// PeersByKey finds the peer of a plan that is_same_peer() with another plan's; the first of
+// several. Borrows the plan; none: it has no peers.
+class PeersByKey {
+ public:
+  explicit PeersByKey(const HostPlan* plan) : plan_(plan) {
+    if (plan == nullptr) return;
+    for (std::size_t i = 0; i < plan->peers.size(); ++i) {
+      const PlanPeer& peer = plan->peers[i];
+      present_.try_emplace(peer.public_key, i);
+      if (peer.public_key_next) next_.try_emplace(*peer.public_key_next, i);
+    }
+  }
+
+  const PlanPeer* find(const PlanPeer& wanted) const {
+    constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+    std::size_t first = kNone;
+    const auto look = [&](const Indices& indices, const PublicKey& key) {
+      const auto found = indices.find(key);
+      if (found != indices.end()) first = std::min(first, found->second);
+    };
+    look(present_, wanted.public_key);
+    look(next_, wanted.public_key);
+    if (wanted.public_key_next) look(present_, *wanted.public_key_next);
+    return first == kNone ? nullptr : &plan_->peers[first];
+  }
+
+ private:
+  using Indices = std::unordered_map<PublicKey, std::size_t>;
+  const HostPlan* plan_;
+  Indices present_;
+  Indices next_;
+};
 
 std::optional<Endpoint> literal_endpoint(const PlanPeer& peer) {
   if (!peer.endpoint) return std::nullopt;
@@ -91,8 +119,9 @@ DeviceChange plan_change(const HostPlan& plan, const HostPlan* previous,
   if (previous != nullptr && previous->interface.listen_port != plan.interface.listen_port) {
     change.listen_port = plan.interface.listen_port.value_or(0);
   }
+  const PeersByKey before(previous);
   for (const PlanPeer& peer : plan.peers) {
-    change.peers.push_back(peer_change(peer, find_peer(previous, peer), keys));
+    change.peers.push_back(peer_change(peer, before.find(peer), keys));
   }
   change.overlay = plan_overlay(plan);
   return change;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
+#include <utility>
 
 #include "ctl/plan_change.h"
 #include "dataplane/device.h"
@@ -195,6 +197,64 @@ TEST(PlanChange, OnADeviceAReloadLeavesARoamedEndpointWhereItIs) {
   EXPECT_EQ(view->persistent_keepalive, 5);
   EXPECT_TRUE(view->is_controller);
   EXPECT_FALSE(device.view_peer(key_of(8), now.boot).has_value());
+}
+
+PublicKey numbered_key(std::uint32_t number) {
+  PublicKey key;
+  for (std::size_t i = 0; i < 4; ++i) {
+    key.bytes[i] = static_cast<std::uint8_t>(number >> (8 * i));
+  }
+  key.bytes[31] = 1;
+  return key;
+}
+
+HostPlan plan_with(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& keys,
+                   std::uint16_t port) {
+  HostPlan plan;
+  for (const auto& [key, next] : keys) {
+    PlanPeer& peer = plan.peers.emplace_back();
+    peer.public_key = numbered_key(key);
+    if (next != 0) peer.public_key_next = numbered_key(next);
+    peer.endpoint = EndpointName{"192.0.2.1", static_cast<std::uint16_t>(port + plan.peers.size())};
+  }
+  return plan;
+}
+
+// The endpoint says which of the earlier peers it was taken for.
+TEST(PlanChange, FindsAPeerUnderItsNextKeyAsAWalkThroughAllOfThemDoes) {
+  std::mt19937 random(7);
+  const auto below = [&](std::uint32_t bound) {
+    return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random);
+  };
+  for (int round = 0; round < 2000; ++round) {
+    const auto some = [&] {
+      std::vector<std::pair<std::uint32_t, std::uint32_t>> keys(1 + below(4));
+      for (auto& [key, next] : keys) key = 1 + below(6), next = below(7);
+      return keys;
+    };
+    const HostPlan before = plan_with(some(), 100);
+    HostPlan after = plan_with(some(), 200);
+    for (PlanPeer& peer : after.peers) {
+      const auto same =
+          std::find_if(before.peers.begin(), before.peers.end(),
+                       [&](const PlanPeer& other) { return is_same_peer(other, peer); });
+      if (same != before.peers.end()) peer.endpoint = same->endpoint;
+      const DeviceChange change = plan_change(after, &before, {});
+      const auto index = static_cast<std::size_t>(&peer - after.peers.data());
+      EXPECT_EQ(change.peers[index].endpoint.has_value(), same == before.peers.end());
+    }
+  }
+}
+
+// With a walk through all of them for each, this one takes minutes.
+TEST(PlanChange, OfVeryManyPeersIsOneWalk) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> keys;
+  for (std::uint32_t i = 1; i <= 100'000; ++i) keys.emplace_back(i, i % 2 == 0 ? i + 1'000'000 : 0);
+  const HostPlan before = plan_with(keys, 1);
+  const DeviceChange change = plan_change(before, &before, {});
+  ASSERT_THAT(change.peers, SizeIs(keys.size()));
+  EXPECT_TRUE(std::none_of(change.peers.begin(), change.peers.end(),
+                           [](const PeerChange& peer) { return peer.endpoint.has_value(); }));
 }
 
 }  // namespace
