@@ -36,7 +36,7 @@ Result<UniqueFd> open_lock(const std::string& path) {
   }
   const bool is_ours = info.st_uid == ::geteuid() || info.st_uid == 0;
   if (!S_ISREG(info.st_mode) || !is_ours || (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return lock_error(path, "it is not a file of ours that others cannot open; remove it", EACCES);
+    return lock_error(path, "it is not a file of ours that others cannot open; remove it", EEXIST);
   }
   return fd;
 }

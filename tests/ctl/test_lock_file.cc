@@ -89,5 +89,34 @@ TEST(DirectoryCheck, RefusesWhatBelongsToSomebodyElse) {
                     HasSubstr("--control-dir")));
 }
 
+TEST(DirectoryCheck, ALinkIsJudgedByWhereItLies) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const TemporaryDirectory directory;
+  const std::string link = directory / "link";
+  ASSERT_EQ(::mkdir((directory / "real").c_str(), 0755), 0);
+  std::filesystem::create_directory_symlink("real", link);
+  const auto check = [&] {
+    const Status checked = check_directory(link + "/", "--control-dir");
+    return checked ? std::string() : checked.error().message;
+  };
+  EXPECT_EQ(check(), "");  // as /var/run
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0777), 0);
+  EXPECT_THAT(check(), AllOf(HasSubstr(link), HasSubstr("symbolic link that others could change"),
+                             HasSubstr("--control-dir")));
+  ASSERT_EQ(::chmod(directory.path().c_str(), 01777), 0);
+  EXPECT_EQ(check(), "");  // nobody else can put another one there
+  ASSERT_EQ(::lchown(link.c_str(), 12, 34), 0);
+  EXPECT_THAT(check(), HasSubstr("symbolic link"));
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0755), 0);
+  EXPECT_THAT(check(), HasSubstr("symbolic link"));
+  // A link of root's to a link of somebody's.
+  std::filesystem::create_directory_symlink(link, directory / "first");
+  EXPECT_THAT(check_directory(directory / "first", "--state-dir").error().message, HasSubstr(link));
+  ASSERT_EQ(::lchown(link.c_str(), 0, 0), 0);
+  EXPECT_EQ(check(), "");
+  ASSERT_EQ(::chmod((directory / "real").c_str(), 0777), 0);
+  EXPECT_THAT(check(), HasSubstr("chmod go-w"));
+}
+
 }  // namespace
 }  // namespace hawser

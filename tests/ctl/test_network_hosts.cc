@@ -23,6 +23,8 @@
 namespace hawser {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using testing::read_file;
 using testing::TemporaryDirectory;
 using testing::write_file;
@@ -260,6 +262,20 @@ TEST(HostsFile, WaitsForAnotherDaemonAndNamesItWhenItIsTooSlow) {
   const Status written = hosts.write(names());
   ASSERT_FALSE(written.ok());
   EXPECT_THAT(written.error().message, ::testing::HasSubstr(describe_process(::getpid())));
+  EXPECT_EQ(read_file(path), kTheirs);
+}
+
+TEST(HostsFile, ALockThatIsNotOursIsNoReadOnlyDirectory) {
+  TemporaryDirectory directory;
+  const std::string path = directory / "hosts";
+  write_file(path, kTheirs);
+  write_file(directory / ".hosts.hawser.lock", "", std::filesystem::perms(0666));
+  HostsFile hosts(path, "vpn", {});
+  const Status written = hosts.write(names());
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(written.error().message,
+              AllOf(HasSubstr("cannot lock hosts file"), HasSubstr(".hosts.hawser.lock"),
+                    HasSubstr("not a file of ours"), HasSubstr("remove it")));
   EXPECT_EQ(read_file(path), kTheirs);
 }
 
