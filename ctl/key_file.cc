@@ -12,6 +12,7 @@
 #include <span>
 
 #include "base/secret.h"
+#include "ctl/hidden_key.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
@@ -97,6 +98,14 @@ std::optional<Key> parse_key(std::string_view text) {
 template <class Key>
 Result<Key> read_key_file(const KeyKind& kind, const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // An absolute path has no '=' at its end.
+  if (!fd && looks_like_key(path) && (path.front() != '/' || path.back() == '=')) {
+    return Error{
+        fmt::format("{} key: the name of a file is wanted, and this may be a key itself, so it "
+                    "is not shown; keys come from files alone, as {}",
+                    kind.name, kind.makers),
+        EINVAL};
+  }
   if (!fd && errno == ENOENT) {
     return file_error(kind, path,
                       fmt::format("{}; make one: {} {}", std::strerror(errno), kind.command, path),

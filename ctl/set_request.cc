@@ -14,6 +14,7 @@
 #include "base/hex.h"
 #include "base/secret.h"
 #include "ctl/cli_names.h"
+#include "ctl/hidden_key.h"
 #include "ctl/key_file.h"
 #include "ctl/uapi_value.h"
 #include "mesh/endpoint_name.h"
@@ -99,19 +100,20 @@ class WordReader {
     if (error_.empty()) error_ = std::move(why);
   }
   void unknown(const std::string& word) {
-    fail(fmt::format("unknown word {}; {}", word, suggest_name(word, kWords)));
+    fail(fmt::format("unknown word {}; {}", hide_key(word), suggest_name(word, kWords)));
   }
 
   void read_device(const std::string& word) {
     if (word == "listen-port") {
       const std::string text = value_of(word);
       const auto port = uapi::parse_number(text, std::numeric_limits<std::uint16_t>::max());
-      if (!port) return fail(fmt::format("listen-port {}: a number from 0 to 65535", text));
+      if (!port)
+        return fail(fmt::format("listen-port {}: a number from 0 to 65535", hide_key(text)));
       change_.listen_port = static_cast<std::uint16_t>(*port);
     } else if (word == "fwmark") {
       const std::string text = value_of(word);
       const auto mark = parse_mark(text);
-      if (!mark) return fail(fmt::format("fwmark {}: a number, 0x…, or off", text));
+      if (!mark) return fail(fmt::format("fwmark {}: a number, 0x…, or off", hide_key(text)));
       change_.fwmark = *mark;
     } else if (word == "private-key") {
       const std::string path = value_of(word);
@@ -131,7 +133,8 @@ class WordReader {
   void read_peer() {
     const std::string key = value_of("peer");
     const auto parsed = PublicKey::from_base64(key);
-    if (!parsed) return fail(fmt::format("peer {}: a public key in base64 is wanted", key));
+    if (!parsed)
+      return fail(fmt::format("peer {}: a public key in base64 is wanted", hide_key(key)));
     PeerChange& peer = change_.peers.emplace_back();
     peer.public_key = *parsed;
     while (!rest_.empty() && rest_.front() != "peer" && error_.empty()) {
@@ -150,7 +153,8 @@ class WordReader {
       const std::string text = value_of(word);
       const auto seconds =
           uapi::parse_number(text == "off" ? "0" : text, std::numeric_limits<std::uint16_t>::max());
-      if (!seconds) return fail(fmt::format("persistent-keepalive {}: seconds, or off", text));
+      if (!seconds)
+        return fail(fmt::format("persistent-keepalive {}: seconds, or off", hide_key(text)));
       peer.persistent_keepalive = static_cast<std::uint16_t>(*seconds);
     } else if (word == "allowed-ips") {
       read_allowed_ips(peer, value_of(word));
@@ -173,7 +177,7 @@ class WordReader {
   void read_endpoint(PeerChange& peer, const std::string& text) {
     std::string fault;
     const auto name = parse_endpoint_name(text, fault);
-    if (!name) return fail(fmt::format("endpoint {}: {}", text, fault));
+    if (!name) return fail(fmt::format("endpoint {}: {}", hide_key(text), fault));
     const auto address = name->address() ? name->address() : look_up_name(name->host);
     if (!address) return fail(fmt::format("endpoint {}: {} has no address", text, name->host));
     peer.endpoint.emplace();
@@ -190,7 +194,8 @@ class WordReader {
       list.remove_prefix(std::min(item.size() + 1, list.size()));
       const bool has_sign = item.starts_with('+') || item.starts_with('-');
       const auto prefix = Prefix::parse(item.substr(has_sign ? 1 : 0));
-      if (!prefix) return fail(fmt::format("allowed-ips {}: ADDRESS/LENGTH is wanted", item));
+      if (!prefix)
+        return fail(fmt::format("allowed-ips {}: ADDRESS/LENGTH is wanted", hide_key(item)));
       if (has_sign != is_signed) {
         return fail(
             fmt::format("allowed-ips: {} beside others: + and - change what is there, a "

@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "ctl/hidden_key.h"
 #include "ctl/uapi_value.h"
 #include "mesh/name_rules.h"
 #include "mesh/nearest_name.h"
@@ -44,19 +45,10 @@ bool same_word(std::string_view a, std::string_view b) {
                     [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-// Could this be a WireGuard key, or most of one? In base64 it has 43 characters and a '='.
-bool looks_like_key(std::string_view word) {
-  constexpr std::size_t kMostOfOne = 40;
-  return word.size() >= kMostOfOne && std::all_of(word.begin(), word.end(), [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                  c == '+' || c == '/' || c == '=';
-         });
-}
-
 // What a message may show of text that somebody wrote: it could be a key on the wrong line.
 std::string shown(std::string_view word) {
   constexpr std::size_t kMost = 24;
-  if (looks_like_key(word)) return "(not shown: it may be a key)";
+  if (looks_like_key(word)) return hide_key(word);
   std::string text(word.substr(0, kMost));
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';

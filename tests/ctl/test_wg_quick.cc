@@ -268,5 +268,26 @@ TEST(SetWords, WhatIsWrongIsNamed) {
   EXPECT_THAT(refused({"peer", kPeerA, "endpoint", "192.0.2.1"}), HasSubstr("endpoint 192.0.2.1"));
 }
 
+TEST(SetWords, AKeyInThePlaceOfItsFileIsNotShown) {
+  for (const std::string& key : {kPsk, kPrivate, "/" + kPrivate.substr(1)}) {
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {"private-key", key},
+             {"peer", kPeerA, "preshared-key", key},
+             {"peer", kPeerA, "preshared-key", key.substr(0, 43) + "/="},
+             {"peer", key + "x"},
+             {"listen-port", key},
+             {"fwmark", key},
+             {"peer", kPeerA, "endpoint", key},
+             {"peer", kPeerA, "allowed-ips", key},
+             {key}}) {
+      const std::string why = refused(words);
+      EXPECT_THAT(why, Not(HasSubstr(key.substr(1, 20)))) << words.front();
+      EXPECT_THAT(why, HasSubstr("not shown"));
+    }
+  }
+  EXPECT_THAT(refused({"private-key", kPsk}), HasSubstr("keys come from files alone"));
+  EXPECT_THAT(refused({"private-key", "/nowhere/wg0.key"}), HasSubstr("/nowhere/wg0.key"));
+}
+
 }  // namespace
 }  // namespace hawser
