@@ -239,8 +239,7 @@ void declare_interface(CLI::App& app, Commands& commands, CliArguments& out) {
       ->type_name("NAME");
   commands.import->add_option("--endpoint", out.own_endpoint, "Where the others reach this host")
       ->type_name("HOST:PORT");
-  commands.import->add_option("--out", out.out_dir, "Where the two files go [here]")
-      ->type_name("DIR");
+  commands.import->add_option("--out", out.out_dir, "Where the files go [here]")->type_name("DIR");
 }
 
 Commands declare(CLI::App& app, CliArguments& out, Texts& texts) {

@@ -186,6 +186,9 @@ std::string lines_of(const std::vector<Problem>& problems, const std::string& fi
   return lines;
 }
 
+// With its '/'; empty: here.
+std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
+
 // All of the files, or none.
 Status write_all(const ImportedNetwork& network, const PrivateKey& key, const std::string& base) {
   std::vector<std::string> made;
@@ -194,7 +197,7 @@ Status write_all(const ImportedNetwork& network, const PrivateKey& key, const st
     return done;
   };
   Status done = keep(write_private_key_file(base + ".key", key), base + ".key");
-  const std::string directory = base.substr(0, base.rfind('/') + 1);
+  const std::string directory = directory_of(base);
   for (const auto& [file, preshared] : network.preshared) {
     if (!done) break;
     done = keep(write_preshared_key_file(directory + file, preshared), directory + file);
@@ -241,10 +244,17 @@ CliOutput import_wg_quick(const CliArguments& arguments) {
     return CliOutput::failure("nothing was written: " + done.error().message);
   }
   CliOutput output;
-  output.out = fmt::format(
-      "{0}.toml and {0}.key are written; the network file is the same on every host:\n"
-      "  hawserd --network {0}.toml --host {1} --private-key-file {0}.key\n",
-      base, host);
+  output.out = fmt::format("written: {}.toml, {}.key", base, base);
+  for (const auto& preshared : network->preshared) {
+    output.out += fmt::format(", {}{}", directory_of(base), preshared.first);
+  }
+  output.out += fmt::format(
+      "\nThe network file is the same on every host, which has a key file of its own{1}:\n"
+      "  hawserd --network {0}.toml --host {2} --private-key-file {0}.key\n",
+      base,
+      network->preshared.empty() ? ""
+                                 : ", and the preshared keys (.psk) that it shares with others",
+      host);
   for (const std::string& line : network->left_out) output.err += line + "\n";
   output.err += problems;  // warnings
   return output;

@@ -65,5 +65,28 @@ TEST(ImportCommand, SaysTheWarningsOfTheCheck) {
   EXPECT_TRUE(std::filesystem::exists(directory.path() + "/wg0.toml"));
 }
 
+TEST(ImportCommand, NamesEveryFileThatItHasWritten) {
+  const TemporaryDirectory directory;
+  CliArguments arguments;
+  arguments.wg_quick_file = directory.path() + "/wg0.conf";
+  std::string text(kFile);
+  const std::size_t end_of_key = text.find('\n', text.find("PublicKey"));
+  text.insert(end_of_key, "\nPresharedKey = FpCyhws9cxwWoV4xELtfJvjJN+zQVRPISllRWgeopVE=");
+  std::ofstream(arguments.wg_quick_file) << text;
+  arguments.host = "kingfisher";
+  arguments.own_endpoint = "192.0.2.1:51820";
+  arguments.out_dir = directory.path();
+  const CliOutput output = import_wg_quick(arguments);
+  ASSERT_EQ(output.exit_code, EXIT_SUCCESS) << output.err;
+  std::size_t num_psk = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    if (entry.path() == arguments.wg_quick_file) continue;
+    EXPECT_THAT(output.out, HasSubstr(entry.path().string()));
+    if (entry.path().extension() == ".psk") ++num_psk;
+  }
+  EXPECT_GE(num_psk, 1u);
+  EXPECT_THAT(output.out, HasSubstr("preshared keys"));
+}
+
 }  // namespace
 }  // namespace hawser
