@@ -71,7 +71,8 @@ void OverlayTables::rebuild(const Overlay& overlay, const PeersByKey& peers) {
   std::vector<std::pair<Prefix, std::unique_ptr<Group>>> accepts;
   for (const OverlayAccept& accept : overlay.accepts) {
     Group group = resolve(accept.from, peers);
-    if (group.empty()) continue;
+    // An empty one stays: its peers are gone, and nobody else speaks for them because of a broader
+    // allowed IP.
     accepts.emplace_back(accept.source, std::make_unique<Group>(std::move(group)));
   }
   const bool used = !routes.empty() || !accepts.empty();

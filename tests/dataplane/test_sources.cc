@@ -123,5 +123,19 @@ TEST(ImpossibleSourceFromANarrowPeer, IsASourceThatIsNotAllowed) {
   EXPECT_EQ(total_drops(net.hub.device(), DropReason::kImpossibleSource), 0U);
 }
 
+// The peers that an accept rule names are gone: a default route of another one does not make it
+// their heir.
+TEST_F(ImpossibleSource, OfWhoIsGoneNobodyElseSpeaks) {
+  EXPECT_EQ(send("fd77::1", "fd00::3"), Fate::kRelayed);
+  DeviceChange change;
+  Overlay overlay;
+  overlay.accepts.push_back({prefix("fd77::/64"), {make_private_key(99).derive_public()}});
+  change.overlay = std::move(overlay);
+  net_.hub.apply(std::move(change));
+  EXPECT_EQ(send("fd77::1", "fd00::3"), Fate::kNeither);
+  EXPECT_EQ(total_drops(net_.hub.device(), DropReason::kSourceNotAllowed), 1U);
+  EXPECT_EQ(send("fd78::1", "fd00::3"), Fate::kRelayed);
+}
+
 }  // namespace
 }  // namespace hawser::testing
