@@ -301,7 +301,7 @@ CliOutput bring_down(const CliArguments& arguments) {
     // A daemon that was killed has left its rules and its name servers.
     if (!link_exists(name->interface)) {
       (void)remove_stale_rules();
-      (void)remove_name_servers(name->interface);
+      if (read_wg_quick(*name)) (void)remove_name_servers(name->interface);
     }
     return CliOutput::failure(status.error().message);
   }
