@@ -33,7 +33,11 @@ constexpr int kLookMs = 50;
 // daemon that goes to the background in a session of its own can be found then.
 class OrphanScope {
  public:
-  OrphanScope() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+  OrphanScope() {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    // Whoever started us may ignore it, and then nobody learns how a child ended.
+    ::signal(SIGCHLD, SIG_DFL);
+  }
   ~OrphanScope() { ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); }
   OrphanScope(const OrphanScope&) = delete;
   OrphanScope& operator=(const OrphanScope&) = delete;

@@ -99,6 +99,18 @@ def test_a_signal_half_way_undoes_it(sites, moment):
     site.is_gone()
 
 
+def test_who_starts_it_may_ignore_how_children_end(sites):
+    site = sites[0]
+    deaf = ("env", "--ignore-signal=CHLD")
+    assert site.hawser("up", site.path, prefix=deaf).returncode == 0
+    assert site.hawser("down", site.path, prefix=deaf).returncode == 0
+    daemon = site.dir / "failing"
+    daemon.write_text("#!/bin/sh\nexit 1\n")
+    daemon.chmod(0o755)
+    done = site.hawser("up", site.path, "--daemon", daemon, prefix=deaf, check=False)
+    assert done.returncode == 1 and "did not start" in done.stderr, done.stderr
+
+
 def test_a_daemon_that_does_not_see_its_socket_go_is_ended(sites):
     site = sites[0]
     (site.dir / "run").mkdir()

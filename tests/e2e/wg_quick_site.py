@@ -6,6 +6,7 @@ import signal
 import daemons
 from lab import wait_until
 from network_lab import hawser as plain_hawser
+from network_lab import hawser_command
 
 PORT = 51820
 
@@ -25,10 +26,13 @@ class Site:
         self.public_key = daemons.pubkey(self.private_key)
         lab.finally_do(lambda: self.hawser("down", self.interface, check=False))
 
-    def hawser(self, *arguments, check=True, more=None):
+    def hawser(self, *arguments, check=True, more=None, prefix=()):
         environment = {**os.environ, **(more or {}), "HAWSER_ENGINE": self.engine,
                        "HAWSER_CONTROL_DIR": str(self.dir / "run"),
                        "HAWSER_STATE_DIR": str(self.dir / "state")}
+        if prefix:
+            return self.namespace.run(*prefix, hawser_command(), *arguments, check=check,
+                                      env=environment)
         return plain_hawser(self.namespace, *arguments, check=check, env=environment)
 
     def section(self, more: str = "") -> str:
