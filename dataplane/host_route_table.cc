@@ -7,8 +7,17 @@
 namespace hawser {
 namespace {
 
-HostRouteTable::Mark own_address_mark{.own_address = true};
-HostRouteTable::Mark route_mark{.own_address = false};
+using Mark = HostRouteTable::Mark;
+
+Mark route_mark{.route = true};
+Mark address_mark{.own_address = true};
+Mark both_mark{.own_address = true, .route = true};
+
+Mark* shared_mark(const Mark& mark) {
+  if (mark.own_address && mark.route) return &both_mark;
+  if (mark.own_address) return &address_mark;
+  return mark.route ? &route_mark : nullptr;
+}
 
 std::vector<Prefix> sorted(std::vector<Prefix> prefixes) {
   std::sort(prefixes.begin(), prefixes.end());
@@ -16,58 +25,87 @@ std::vector<Prefix> sorted(std::vector<Prefix> prefixes) {
   return prefixes;
 }
 
-// All routes that there are now, of which `present` were there before.
-std::vector<Prefix> wanted_routes(const HostRoutes& told, const std::vector<Prefix>& present) {
-  if (!told.is_change) return sorted(told.routes);
-  const std::vector<Prefix> came = sorted(told.routes);
-  const std::vector<Prefix> gone = sorted(told.gone_routes);
-  std::vector<Prefix> left;
-  left.reserve(present.size());
-  std::set_difference(present.begin(), present.end(), gone.begin(), gone.end(),
-                      std::back_inserter(left));
-  std::vector<Prefix> all;
-  all.reserve(left.size() + came.size());
-  std::set_union(left.begin(), left.end(), came.begin(), came.end(), std::back_inserter(all));
-  return all;
+void add_prefixes(std::vector<Prefix>& to, const std::vector<IpAddress>& addresses) {
+  for (const IpAddress& address : addresses) to.emplace_back(address, address.bits());
 }
+
+// What `from` has and `other` has not.
+std::vector<Prefix> difference(const std::vector<Prefix>& from, const std::vector<Prefix>& other) {
+  std::vector<Prefix> result;
+  std::set_difference(from.begin(), from.end(), other.begin(), other.end(),
+                      std::back_inserter(result));
+  return result;
+}
+
+// Edits one of the tables, and counts what it changes.
+class Writer {
+ public:
+  explicit Writer(PrefixMap<Mark>& table) : edit_(table) {}
+  void set(const std::vector<Prefix>& prefixes, bool Mark::*flag, bool value) {
+    for (const Prefix& prefix : prefixes) set(prefix, flag, value);
+  }
+  // Makes `present` what `wanted` is.
+  void exchange(std::vector<Prefix>& present, std::vector<Prefix> wanted, bool Mark::*flag) {
+    set(difference(present, wanted), flag, false);
+    set(difference(wanted, present), flag, true);
+    present = std::move(wanted);
+  }
+  std::size_t commit() {
+    if (num_ > 0) edit_.commit();
+    return num_;
+  }
+
+ private:
+  void set(const Prefix& prefix, bool Mark::*flag, bool value) {
+    const Mark* const present = edit_.get(prefix);
+    Mark mark = present != nullptr ? *present : Mark{};
+    if (mark.*flag == value) return;
+    mark.*flag = value;
+    ++num_;
+    if (Mark* const shared = shared_mark(mark)) {
+      edit_.insert(prefix, shared);
+    } else {
+      edit_.remove(prefix);
+    }
+  }
+
+  PrefixMap<Mark>::Edit edit_;
+  std::size_t num_ = 0;
+};
 
 }  // namespace
 
-std::size_t HostRouteTable::set(const HostRoutes& routes, const std::vector<IpAddress>& given) {
-  const std::lock_guard lock(mutex_);
-  Prefixes wanted = wanted_routes(routes, routes_);
+std::size_t HostRouteTable::set(const HostRoutes& told, const std::vector<IpAddress>& given) {
   Prefixes own;
-  for (const auto* addresses : {&routes.own_addresses, &given}) {
-    for (const IpAddress& address : *addresses) own.emplace_back(address, address.bits());
-  }
+  add_prefixes(own, told.own_addresses);
+  add_prefixes(own, given);
   own = sorted(std::move(own));
-  Prefixes changed;
-  std::set_symmetric_difference(wanted.begin(), wanted.end(), routes_.begin(), routes_.end(),
-                                std::back_inserter(changed));
-  std::set_symmetric_difference(own.begin(), own.end(), own_addresses_.begin(),
-                                own_addresses_.end(), std::back_inserter(changed));
-  routes_ = std::move(wanted);
-  own_addresses_ = std::move(own);
-  write(changed);
-  return changed.size();
+  Prefixes outer;
+  if (told.outer_addresses) add_prefixes(outer, *told.outer_addresses);
+  outer = told.outer_addresses ? sorted(std::move(outer)) : own;
+
+  const std::lock_guard lock(mutex_);
+  Prefixes came;
+  Prefixes gone;
+  if (!told.is_change) compare_routes(sorted(told.routes), came, gone);
+  Writer table(table_);
+  table.set(told.is_change ? told.gone_routes : gone, &Mark::route, false);
+  table.set(told.is_change ? told.routes : came, &Mark::route, true);
+  table.exchange(own_addresses_, std::move(own), &Mark::own_address);
+  Writer outer_table(outer_);
+  outer_table.exchange(outer_addresses_, std::move(outer), &Mark::own_address);
+  outer_table.commit();
+  return table.commit();
 }
 
-// An address of ours stands as a route of the host's as well; it is an address then.
-void HostRouteTable::write(const Prefixes& changed) {
-  const auto stands_in = [](const Prefixes& all, const Prefix& prefix) {
-    return std::binary_search(all.begin(), all.end(), prefix);
-  };
-  PrefixMap<Mark>::Edit edit(table_);
-  for (const Prefix& prefix : changed) {
-    if (stands_in(own_addresses_, prefix)) {
-      edit.insert(prefix, &own_address_mark);
-    } else if (stands_in(routes_, prefix)) {
-      edit.insert(prefix, &route_mark);
-    } else {
-      edit.remove(prefix);
-    }
-  }
-  edit.commit();
+void HostRouteTable::compare_routes(Prefixes all, Prefixes& came, Prefixes& gone) const {
+  Prefixes present;
+  table_.for_each([&](const Prefix& prefix, const Mark* mark) {
+    if (mark->route) present.push_back(prefix);
+  });
+  present = sorted(std::move(present));
+  came = difference(all, present);
+  gone = difference(present, all);
 }
 
 }  // namespace hawser

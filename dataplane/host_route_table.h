@@ -10,31 +10,38 @@ namespace hawser {
 
 // HostRouteTable holds the host's addresses and routes as workers look them up. It has a lock of
 // its own, not the device's: what changes a full routing table keeps neither handshakes nor
-// requests waiting.
+// requests waiting. A change costs what it tells, whatever the table's size.
 class HostRouteTable {
  public:
   struct Mark {
     bool own_address = false;
+    bool route = false;
   };
 
-  explicit HostRouteTable(QuiescentDomain& domain) : table_(domain) {}
+  explicit HostRouteTable(QuiescentDomain& domain) : table_(domain), outer_(domain) {}
 
   // As PrefixMap's: inside a reader section.
   PrefixMap<Mark>::Match lookup(const IpAddress& address) const { return table_.lookup(address); }
+  // May our own outer packets come from there? Inside a reader section.
+  bool is_outer_address(const IpAddress& address) const {
+    return outer_.lookup(address).value != nullptr;
+  }
 
   // Writes the difference only: a host with a full routing table changes it all the time. Returns
-  // how many prefixes differ. `given`: addresses that are ours besides. Any thread.
+  // how many addresses and routes differ. `given`: addresses that are ours besides. Any thread.
   std::size_t set(const HostRoutes& routes, const std::vector<IpAddress>& given);
 
  private:
   using Prefixes = std::vector<Prefix>;  // sorted, each once
 
-  void write(const Prefixes& changed);
+  // Of all routes, those that came and those that went.
+  void compare_routes(Prefixes all, Prefixes& came, Prefixes& gone) const;
 
   std::mutex mutex_;
   PrefixMap<Mark> table_;
-  Prefixes routes_;         // under mutex_
-  Prefixes own_addresses_;  // under mutex_
+  PrefixMap<Mark> outer_;
+  Prefixes own_addresses_;    // under mutex_
+  Prefixes outer_addresses_;  // under mutex_
 };
 
 }  // namespace hawser

@@ -56,6 +56,10 @@ class Router {
   };
   Source judge_source(const Peer& from, const IpAddress& source) const;
   bool is_own(const IpAddress& address) const;
+  // Is it an address of the host that our UDP sockets are in? That need not be where TUN is.
+  bool is_outer_address(const IpAddress& address) const {
+    return state_.host_routes.is_outer_address(address);
+  }
 
   // Answers `offending` with an ICMP error, if one may be sent: to the peer it came from, or
   // (from == null) into TUN.

@@ -92,8 +92,8 @@ void Sender::refuse(const TunPacket& packet, const IpHeader& header, std::uint32
 
 // A route that leads our own datagrams back into TUN would wrap them again and again, each time
 // larger: for the same peer, or for two of them in turn. Nobody else on this host can send from our
-// port. An address of ours that netlink does not tell of (another namespace's, one that came just
-// now) shows by the destination, where that is the peer's very endpoint.
+// port. An address of ours that netlink has not told of yet shows by the destination, where that is
+// the peer's very endpoint.
 bool Sender::is_own_outer_packet(std::span<const std::uint8_t> packet, const IpHeader& header,
                                  const Endpoint& to) const {
   if (header.protocol == kProtocolTcp) return false;
@@ -105,7 +105,7 @@ bool Sender::is_own_outer_packet(std::span<const std::uint8_t> packet, const IpH
   }
   const std::uint8_t* const udp = packet.data() + upper->offset;
   if (load_be16(udp) != state_.listen_port.load(std::memory_order_relaxed)) return false;
-  return router_.is_own(header.source) ||
+  return router_.is_outer_address(header.source) ||
          (header.destination == to.address && load_be16(udp + 2) == to.port);
 }
 

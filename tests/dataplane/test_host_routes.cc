@@ -80,6 +80,27 @@ TEST(HostRoutes, OnlyWhatDiffersIsWritten) {
   domain.reclaim();
 }
 
+// Where TUN is elsewhere, its namespace's addresses are not those of the outer packets.
+TEST(HostRoutes, OuterAddressesAreOurOwnUnlessTheyAreNamed) {
+  QuiescentDomain domain;
+  HostRouteTable table(domain);
+  HostRoutes routes;
+  routes.own_addresses = {address("10.0.0.1")};
+  table.set(routes, {});
+  EXPECT_TRUE(table.is_outer_address(address("10.0.0.1")));
+  routes.outer_addresses = {address("192.0.2.1")};
+  table.set(routes, {});
+  EXPECT_FALSE(table.is_outer_address(address("10.0.0.1")));
+  EXPECT_TRUE(table.is_outer_address(address("192.0.2.1")));
+  EXPECT_EQ(table.lookup(address("192.0.2.1")).value, nullptr);
+  EXPECT_TRUE(table.lookup(address("10.0.0.1")).value->own_address);
+  routes.outer_addresses.reset();
+  table.set(routes, {});
+  EXPECT_TRUE(table.is_outer_address(address("10.0.0.1")));
+  EXPECT_FALSE(table.is_outer_address(address("192.0.2.1")));
+  domain.reclaim();
+}
+
 TEST(HostRoutes, ChangesAgreeWithTellingAll) {
   std::mt19937 random(3);
   const auto some = [&] {

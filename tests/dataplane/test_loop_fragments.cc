@@ -123,6 +123,19 @@ TEST_P(LoopThroughTwoPeers, OthersDatagramsPass) {
   EXPECT_EQ(num_drops(), before);
 }
 
+// TUN is in another namespace: what is ours there is no outer address.
+TEST_P(LoopThroughTwoPeers, TheAddressesOfTheOuterSocketsCount) {
+  HostRoutes routes;
+  routes.own_addresses = {address(v6() ? "fd00::1" : "10.0.0.1")};
+  routes.outer_addresses = {own_};
+  pair_.a.device().set_host_routes(routes);
+  const std::uint64_t before = num_drops();
+  pair_.a.send(outer(routes.own_addresses[0], 1001, first_, 144));
+  EXPECT_EQ(num_drops(), before);
+  pair_.a.send(outer(own_, 1001, first_, 144));
+  EXPECT_EQ(num_loops(), 1U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, LoopThroughTwoPeers, ::testing::Bool());
 
 }  // namespace
