@@ -109,21 +109,21 @@ std::string daemon_path(const CliArguments& arguments) {
   return !error && std::filesystem::exists(beside, error) ? beside.string() : "hawserd";
 }
 
-Status set_up_link(const WgQuickFile& file, const std::string& interface) {
+Status set_up_link(const WgQuickFile& file, const Link& link) {
   if (file.mtu) {
-    if (Status done = set_link_mtu(interface, *file.mtu); !done) return done;
+    if (Status done = set_link_mtu(link, *file.mtu); !done) return done;
   }
   for (const InterfaceAddress& own : file.addresses) {
-    if (Status done = add_address(interface, own.address, own.prefix_len); !done) return done;
+    if (Status done = add_address(link, own.address, own.prefix_len); !done) return done;
   }
-  return set_link_up(interface);
+  return set_link_up(link);
 }
 
-Status set_up_routing(const WgQuickRouting& routing, const std::string& interface) {
+Status set_up_routing(const WgQuickRouting& routing, const Link& link) {
   // A daemon that was killed has left its own.
   if (Status done = remove_stale_rules(); !done) return done;
   for (const TunnelRoute& route : routing.routes) {
-    if (Status done = add_route(interface, route); !done) return done;
+    if (Status done = add_route(link, route); !done) return done;
   }
   // Last: what they lead to is there.
   for (const PolicyRule& rule : routing.rules) {
@@ -151,9 +151,11 @@ class TunnelUp {
     if (Status done = request_set(place_.control_dir, place_.interface, request_.view()); !done) {
       return done;
     }
-    if (Status done = set_up_link(file_, name_.interface); !done) return done;
+    const Result<Link> link = find_link(name_.interface);
+    if (!link) return link.error();
+    if (Status done = set_up_link(file_, *link); !done) return done;
     if (Status done = set_up_dns(); !done) return done;
-    if (Status done = set_up_routing(routing_, name_.interface); !done) return done;
+    if (Status done = set_up_routing(routing_, *link); !done) return done;
     if (Status done = go_on(); !done) return done;
     if (Status done = run_hooks(file_, "PostUp", name_); !done) return done;
     return go_on();

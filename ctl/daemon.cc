@@ -178,7 +178,8 @@ Status Daemon::Impl::make_tun() {
 // An address that nobody asked for would be saved by wg-quick's SaveConfig, and the kernel would
 // send its own multicast from it, which no peer takes.
 void Daemon::Impl::leave_no_link_local() {
-  const Status left = set_no_link_local(interface);
+  const Result<Link> link = find_link(interface);
+  const Status left = link ? set_no_link_local(*link) : Status(link.error());
   // A host without IPv6 has none to keep away.
   if (!left && left.error().code != EAFNOSUPPORT) log(LogLevel::kWarning, left.error().message);
 }
@@ -242,9 +243,15 @@ Status Daemon::Impl::make_control() {
   if (!socket) return socket.error();
   ControlTarget* target = control.get();
   if (plan) {
+    std::optional<Link> link;
+    if (tun) {
+      Result<Link> found = find_link(interface);
+      if (!found) return found.error();
+      link = std::move(*found);
+    }
     network = std::make_unique<NetworkMode>(
-        NetworkMode::Parts{io, *device, *control, clock, random, service,
-                           tun ? interface : std::string(), options, log,
+        NetworkMode::Parts{io, *device, *control, clock, random, service, std::move(link), options,
+                           log,
                            [this] {
                              if (monitor) (void)look();  // read again when it becomes readable
                            }},

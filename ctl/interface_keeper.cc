@@ -32,15 +32,46 @@ void InterfaceKeeper::want(InterfaceSettings wanted, Instant now) {
 }
 
 void InterfaceKeeper::see(TunnelState seen, Instant now) {
+  note_place(seen);
   // Somebody set it up again and waits for it.
   if (seen_ && !seen_->up && seen.up) last_repair_.reset();
   seen_ = std::move(seen);
   compare(now);
 }
 
+// Each time once. Whoever sends an interface away has plans with it.
+void InterfaceKeeper::note_place(const TunnelState& seen) {
+  using Place = TunnelState::Place;
+  const Place before = seen_ ? seen_->place : Place::kHome;
+  if (seen.place == before) return;
+  if (before != Place::kHome) last_repair_.reset();
+  if (!log_) return;
+  switch (seen.place) {
+    case Place::kHome:
+      log_(LogLevel::kInfo, fmt::format("{} is back", interface_));
+      return;
+    case Place::kRenamed:
+      log_(LogLevel::kWarning,
+           fmt::format("{} was renamed to {}; addresses and routes that it loses are not put back "
+                       "until it is {} again",
+                       interface_, seen.name, interface_));
+      return;
+    case Place::kMoved:
+      log_(LogLevel::kWarning,
+           fmt::format("{} was moved to another network namespace; addresses and routes that it "
+                       "loses are not put back until it returns",
+                       interface_));
+      return;
+  }
+}
+
 void InterfaceKeeper::compare(Instant now) {
   if (!seen_) return;
   const InterfaceLack before = std::exchange(lack_, InterfaceLack::find(wanted_, *seen_));
+  if (seen_->place != TunnelState::Place::kHome) {
+    due_.reset();
+    return;
+  }
   if (lack_.empty()) {
     if (!whole_since_) whole_since_ = now;
     due_.reset();

@@ -23,7 +23,8 @@ inline constexpr Duration kKeeperMaxBackoff = std::chrono::seconds(60);
 inline constexpr Duration kKeeperQuiet = std::chrono::seconds(10);
 
 // InterfaceKeeper decides when to put back what others took from an interface. An interface that
-// was set down stays down; when it comes up, what went with it returns. It does no I/O and knows no
+// was set down stays down; when it comes up, what went with it returns. One that was renamed or
+// moved to another network namespace is let alone until it is back. It does no I/O and knows no
 // clock. Control thread.
 class InterfaceKeeper {
  public:
@@ -42,6 +43,7 @@ class InterfaceKeeper {
   void tick(Instant now);
 
  private:
+  void note_place(const TunnelState& seen);
   void compare(Instant now);
   bool has_fresh_loss(const InterfaceLack& before, Instant now) const;
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "ctl/exit_routing.h"
-#include "tun/netlink_config.h"
 
 namespace hawser {
 
@@ -13,24 +12,22 @@ namespace {
 
 class NetlinkPort : public InterfacePort {
  public:
-  explicit NetlinkPort(std::string interface) : interface_(std::move(interface)) {}
+  explicit NetlinkPort(Link link) : link_(std::move(link)) {}
 
-  Status bring_up() override { return set_link_up(interface_); }
-  Status set_mtu(std::uint32_t mtu) override { return set_link_mtu(interface_, mtu); }
+  Status bring_up() override { return set_link_up(link_); }
+  Status set_mtu(std::uint32_t mtu) override { return set_link_mtu(link_, mtu); }
   Status add_address(const InterfaceAddress& address) override {
-    return hawser::add_address(interface_, address.address, address.prefix_len);
+    return hawser::add_address(link_, address.address, address.prefix_len);
   }
   Status remove_address(const InterfaceAddress& address) override {
-    return hawser::remove_address(interface_, address.address, address.prefix_len);
+    return hawser::remove_address(link_, address.address, address.prefix_len);
   }
-  Status add_route(const TunnelRoute& route) override {
-    return hawser::add_route(interface_, route);
-  }
+  Status add_route(const TunnelRoute& route) override { return hawser::add_route(link_, route); }
   Status replace_route(const TunnelRoute& route) override {
-    return hawser::replace_route(interface_, route);
+    return hawser::replace_route(link_, route);
   }
   Status remove_route(const TunnelRoute& route) override {
-    return hawser::remove_route(interface_, route);
+    return hawser::remove_route(link_, route);
   }
 
   Status add_rule(const PolicyRule& rule) override { return hawser::add_rule(rule); }
@@ -38,7 +35,7 @@ class NetlinkPort : public InterfacePort {
   Status remove_leftovers() override { return remove_stale_rules(); }
 
  private:
-  std::string interface_;
+  Link link_;
 };
 
 template <class T>
@@ -50,6 +47,7 @@ bool has_address(const TunnelState& seen, const InterfaceAddress& address) {
   return contains(seen.addresses, LinkAddress{address.address, address.prefix_len});
 }
 
+// Of a plan's routes, which are few.
 bool has_way(const std::vector<TunnelRoute>& routes, const TunnelRoute& route) {
   return std::any_of(routes.begin(), routes.end(),
                      [&](const TunnelRoute& other) { return other.same_way(route); });
@@ -94,7 +92,7 @@ InterfaceLack InterfaceLack::find(const InterfaceSettings& wanted, const TunnelS
     }
     const TunnelRoute connected{address.connected(), kMainTable, {}};
     const bool brings_way = address.prefix_len < address.address.bits();
-    if (brings_way && !has_way(seen.routes, connected) && !has_way(lack.routes, connected)) {
+    if (brings_way && !seen.routes->has(connected) && !has_way(lack.routes, connected)) {
       lack.routes.push_back(connected);
     }
   }
@@ -105,7 +103,7 @@ InterfaceLack InterfaceLack::find(const InterfaceSettings& wanted, const TunnelS
                                     [&](const InterfaceAddress& address) {
                                       return address.address == *route.source;
                                     });
-    if (lost_source || !has_way(seen.routes, route)) lack.routes.push_back(route);
+    if (lost_source || !seen.routes->has(route)) lack.routes.push_back(route);
   }
   for (const PolicyRule& rule : wanted.rules) {
     if (!contains(seen.rules, rule)) lack.rules.push_back(rule);
@@ -125,8 +123,8 @@ std::vector<std::string> InterfaceLack::items() const {
   return items;
 }
 
-std::unique_ptr<InterfacePort> make_netlink_port(const std::string& interface) {
-  return std::make_unique<NetlinkPort>(interface);
+std::unique_ptr<InterfacePort> make_netlink_port(const Link& link) {
+  return std::make_unique<NetlinkPort>(link);
 }
 
 InterfaceSetup::InterfaceSetup(std::unique_ptr<InterfacePort> port, LogSink log)
@@ -135,6 +133,7 @@ InterfaceSetup::InterfaceSetup(std::unique_ptr<InterfacePort> port, LogSink log)
 InterfaceSetup::~InterfaceSetup() { reduce({}); }
 
 Status InterfaceSetup::extend(const InterfaceSettings& wanted) {
+  if (is_moved_) return {};
   const InterfaceSettings before = have_;
   Status added = add_all(wanted);
   if (added) return added;
@@ -221,6 +220,7 @@ void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
     warn(port_->remove_rule(rule));
     return true;
   });
+  if (is_moved_) return;
   std::erase_if(have_.routes, [&](const TunnelRoute& route) {
     if (has_way(wanted.routes, route)) return false;
     warn(port_->remove_route(route));
@@ -234,15 +234,21 @@ void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
 }
 
 void InterfaceSetup::see(const TunnelState& seen) {
+  is_moved_ = seen.place == TunnelState::Place::kMoved;
   is_down_ = is_up_ && !seen.up;
   std::erase_if(have_.addresses,
                 [&](const InterfaceAddress& address) { return !has_address(seen, address); });
   std::erase_if(have_.routes,
-                [&](const TunnelRoute& route) { return !has_way(seen.routes, route); });
+                [&](const TunnelRoute& route) { return !seen.routes->has_way(route); });
+  // A route that has lost its source is one without.
+  for (TunnelRoute& route : have_.routes) {
+    if (route.source && !seen.routes->has(route)) route.source.reset();
+  }
   std::erase_if(have_.rules, [&](const PolicyRule& rule) { return !contains(seen.rules, rule); });
 }
 
 Status InterfaceSetup::put_back(const InterfaceLack& lack) {
+  if (is_moved_) return {};
   Status first;
   const auto note = [&](Status status) {
     if (!status && first) first = std::move(status);

@@ -7,6 +7,7 @@
 #include "base/log_sink.h"
 #include "base/result.h"
 #include "mesh/plan.h"
+#include "tun/netlink_config.h"
 #include "tun/tunnel_state.h"
 
 namespace hawser {
@@ -53,12 +54,12 @@ class InterfacePort {
   virtual Status remove_leftovers() = 0;  // the rules of a daemon that was killed
 };
 // Through netlink (tun/netlink_config.h), in the calling thread's network namespace.
-std::unique_ptr<InterfacePort> make_netlink_port(const std::string& interface);
+std::unique_ptr<InterfacePort> make_netlink_port(const Link& link);
 
 // InterfaceSetup keeps the addresses, routes and MTU of one interface as a plan wants them. It only
 // takes away what it added. A change has two halves, so that whatever else the change touches can
-// fail between them: extend() to what is new, and then reduce() to what is wanted, or back. Control
-// thread.
+// fail between them: extend() to what is new, and then reduce() to what is wanted, or back. Of an
+// interface that is in another network namespace it leaves all but the rules alone. Control thread.
 class InterfaceSetup {
  public:
   InterfaceSetup(std::unique_ptr<InterfacePort> port, LogSink log);
@@ -90,6 +91,7 @@ class InterfaceSetup {
   LogSink log_;
   bool is_up_ = false;    // it was brought up
   bool is_down_ = false;  // and somebody set it down
+  bool is_moved_ = false;
   InterfaceSettings have_;
 };
 

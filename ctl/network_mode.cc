@@ -155,10 +155,10 @@ NetworkMode::Impl::Impl(Parts given, LoadedPlan running)
       keeper_timer(parts.io),
       confirm_timer(parts.io) {
   const HostPlan& plan = reloader.running().plan;
-  if (!parts.interface.empty()) {
-    interface = std::make_unique<InterfaceSetup>(make_netlink_port(parts.interface), parts.log);
+  if (parts.link) {
+    interface = std::make_unique<InterfaceSetup>(make_netlink_port(*parts.link), parts.log);
     keeper = std::make_unique<InterfaceKeeper>(
-        parts.interface, [this](const InterfaceLack& lack) { return put_back(lack); }, parts.log);
+        parts.link->name, [this](const InterfaceLack& lack) { return put_back(lack); }, parts.log);
   }
   const std::string& path = parts.options.network->hosts_file;
   if (!path.empty()) hosts = std::make_unique<HostsKeeper>(path, plan.network, parts.log);
@@ -290,7 +290,7 @@ void NetworkMode::Impl::now_runs(const HostPlan& plan) {
 // A strict reverse path filter looks at the answer's way without our mark, and finds the exit.
 void NetworkMode::Impl::warn_of_strict_filter(const HostPlan& plan) const {
   if (plan.exit.empty() || !interface) return;
-  const auto strict = strict_interfaces("/proc/sys/net/ipv4/conf", parts.interface);
+  const auto strict = strict_interfaces("/proc/sys/net/ipv4/conf", parts.link->name);
   if (strict.empty()) return;
   parts.log(LogLevel::kWarning,
             fmt::format("with the exit {}, the strict reverse path filter of {} drops what comes "
@@ -315,7 +315,7 @@ void NetworkMode::Impl::tell_lack() {
   auto& facts = parts.control.facts().network;
   if (facts && facts->missing != missing) {
     parts.service.status(missing.empty() ? "running"
-                                         : fmt::format("running; {} lacks {}", parts.interface,
+                                         : fmt::format("running; {} lacks {}", parts.link->name,
                                                        fmt::join(missing, ", ")));
     facts->missing = std::move(missing);
   }
@@ -325,6 +325,7 @@ void NetworkMode::Impl::tell_lack() {
   keeper_timer.expires_after(*due - parts.clock.now().boot);
   keeper_timer.async_wait([this](ErrorCode cancelled) {
     if (cancelled || !keeper) return;
+    look();  // it may be back, or away, by now
     keeper->tick(parts.clock.now().boot);
     tell_lack();
   });

@@ -17,6 +17,7 @@
 #include "ctl/options.h"
 #include "ctl/service_notify.h"
 #include "dataplane/device.h"
+#include "tun/netlink_config.h"
 #include "tun/tunnel_state.h"
 
 namespace hawser {
@@ -40,7 +41,7 @@ class NetworkMode : public ControlTarget {
     Clock& clock;
     RandomSource& random;
     const ServiceNotify& service;
-    std::string interface;  // empty: no TUN
+    std::optional<Link> link;  // the TUN device; nullopt: none
     DaemonOptions options;
     LogSink log;
     // Reads what netlink has told by now; it comes back to see(). Empty: nobody follows netlink.

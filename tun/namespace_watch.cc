@@ -8,10 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <limits>
 #include <utility>
 
+#include "tun/host_address.h"
 #include "tun/netlink_attributes.h"
 #include "tun/policy_rule.h"
 #include "tun/system_clock.h"
@@ -56,7 +55,7 @@ Status NamespaceWatch::dump() {
   const Instant begin = boot_now();
   const std::set<AddressEntry> old_addresses = std::exchange(addresses_, {});
   routes_.clear();
-  tunnel_routes_.clear();
+  tunnel_routes_ = std::make_shared<TunnelRouteSet>();
   rules_.clear();
   link_is_up_.clear();
   const NetlinkSocket::Visit visit = [this](const nlmsghdr& message) {
@@ -77,7 +76,7 @@ Status NamespaceWatch::dump() {
     link_.deleted = link_changed_ = true;
   }
   stale_ = false;
-  routes_changed_ = tunnel_changed_ = true;
+  addresses_changed_ = tunnel_changed_ = true;
   const Instant end = boot_now();
   next_dump_ = end + kDumpTimeShare * (end - begin);
   return {};
@@ -119,51 +118,41 @@ void NamespaceWatch::handle_link(const nlmsghdr& message, bool gone) {
   }
   if (index != ifindex_) return;
   LinkState state = link_;
+  std::string name;
   state.deleted = gone;
   state.up = up;
   for_each_attribute(message, sizeof(ifinfomsg), [&](const nlattr& attribute) {
     if (mnl_attr_get_type(&attribute) == IFLA_MTU) state.mtu = attribute_u32(attribute);
+    if (mnl_attr_get_type(&attribute) == IFLA_IFNAME) name = attribute_text(attribute);
   });
+  if (!gone && name != link_name_) {
+    link_name_ = name;
+    tunnel_changed_ = true;
+  }
   if (state.deleted == link_.deleted && state.up == link_.up && state.mtu == link_.mtu) return;
   link_ = state;
   link_changed_ = tunnel_changed_ = true;
 }
 
-std::optional<NamespaceWatch::AddressEntry> NamespaceWatch::parse_address(
-    const nlmsghdr& message) const {
-  if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifaddrmsg)) return std::nullopt;
-  const auto* const header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
-  if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) return std::nullopt;
-  IpAddress address;
-  address.family = header->ifa_family == AF_INET ? IpFamily::kV4 : IpFamily::kV6;
-  bool found = false;
-  bool is_local = false;
-  for_each_attribute(message, sizeof(ifaddrmsg), [&](const nlattr& attribute) {
-    const std::uint16_t type = mnl_attr_get_type(&attribute);
-    // On a point-to-point link IFA_ADDRESS is the other side's.
-    if (type != IFA_LOCAL && (type != IFA_ADDRESS || is_local)) return;
-    if (mnl_attr_get_payload_len(&attribute) != address.size()) return;
-    std::memcpy(address.bytes.data(), mnl_attr_get_payload(&attribute), address.size());
-    found = true;
-    is_local = type == IFA_LOCAL;
-  });
-  if (!found) return std::nullopt;
-  return AddressEntry(address, header->ifa_index, header->ifa_prefixlen);
-}
-
 void NamespaceWatch::handle_address(const nlmsghdr& message, bool gone) {
-  const std::optional<AddressEntry> entry = parse_address(message);
-  if (!entry.has_value()) return;
-  if (std::get<std::uint32_t>(*entry) == ifindex_) tunnel_changed_ = true;
+  const std::optional<HostAddress> told = parse_address(message);
+  if (!told) return;
+  const bool is_tunnels = told->ifindex == ifindex_;
+  if (is_tunnels) tunnel_changed_ = true;
+  const AddressEntry entry(told->address, told->ifindex, told->length);
   if (!gone) {
-    if (addresses_.insert(*entry).second) routes_changed_ = true;
+    if (addresses_.insert(entry).second) addresses_changed_ = true;
     return;
   }
-  if (addresses_.erase(*entry) == 0) return;
-  routes_changed_ = true;
-  remove_address(*entry);
+  if (addresses_.erase(entry) == 0) return;
+  addresses_changed_ = true;
+  remove_address(entry);
   // IPv4 routes that preferred this source vanish with it, on most kernels without a word.
-  if (std::get<IpAddress>(*entry).family == IpFamily::kV4) stale_ = true;
+  if (told->address.family == IpFamily::kV4) {
+    stale_ = true;
+  } else if (is_tunnels) {
+    tunnel_routes_->forget_source(told->address);
+  }
 }
 
 // `entry` is gone; is its address?
@@ -178,10 +167,11 @@ void NamespaceWatch::handle_route(const nlmsghdr& message, bool gone) {
   const std::optional<HostRoute> route = parse_route(message, ifindex_);
   if (!route.has_value()) return;
   const bool replaces = (message.nlmsg_flags & NLM_F_REPLACE) != 0;
-  follow_tunnel_route(*route, gone, replaces);
+  const bool differs =
+      gone ? tunnel_routes_->remove(*route) : tunnel_routes_->add(*route, replaces);
+  tunnel_changed_ = tunnel_changed_ || differs;
   if (!route->is_counted()) return;
   const RouteTable::Change change = gone ? routes_.remove(*route) : routes_.add(*route, replaces);
-  if (change == RouteTable::Change::kChanged) routes_changed_ = true;
   if (change == RouteTable::Change::kUnclear) stale_ = true;
 }
 
@@ -201,30 +191,18 @@ void NamespaceWatch::handle_rule(const nlmsghdr& message, bool gone) {
 
 void NamespaceWatch::load_route(const HostRoute& route) {
   if (route.is_counted()) routes_.load(route);
-  if (route.into_tun) tunnel_routes_.emplace(route.table, route.prefix, route.metric);
-}
-
-void NamespaceWatch::follow_tunnel_route(const HostRoute& route, bool gone, bool replaces) {
-  const TunnelEntry entry(route.table, route.prefix, route.metric);
-  if (route.into_tun && !gone) {
-    tunnel_changed_ = tunnel_routes_.insert(entry).second || tunnel_changed_;
-  } else if (route.into_tun || replaces) {
-    tunnel_changed_ = tunnel_routes_.erase(entry) != 0 || tunnel_changed_;
-  }
+  tunnel_routes_->add(route, false);
 }
 
 std::optional<TunnelState> NamespaceWatch::take_tunnel_change() {
   if (ifindex_ == 0 || !std::exchange(tunnel_changed_, false)) return std::nullopt;
   TunnelState state;
   state.up = link_.up;
+  state.name = link_name_;
   for (const auto& [address, link, length] : addresses_) {
     if (link == ifindex_) state.addresses.push_back({address, length});
   }
-  for (const auto& [table, prefix, metric] : tunnel_routes_) {
-    const TunnelRoute route{prefix, table, {}};
-    // Those that differ in their metric stand next to each other.
-    if (state.routes.empty() || !state.routes.back().same_way(route)) state.routes.push_back(route);
-  }
+  state.routes = tunnel_routes_;
   state.rules = rules_;
   return state;
 }
@@ -238,20 +216,27 @@ std::vector<IpAddress> NamespaceWatch::take_removed_addresses() {
   return std::exchange(removed_addresses_, {});
 }
 
-HostRoutes NamespaceWatch::take_routes() {
-  routes_changed_ = false;
-  HostRoutes result;
+std::vector<IpAddress> NamespaceWatch::addresses() const {
+  std::vector<IpAddress> result;
   for (const AddressEntry& entry : addresses_) {
     const IpAddress& address = std::get<IpAddress>(entry);
     // Equal addresses stand next to each other.
-    if (result.own_addresses.empty() || result.own_addresses.back() != address) {
-      result.own_addresses.push_back(address);
-    }
-    if (ifindex_ != 0 && std::get<std::uint32_t>(entry) == ifindex_) {
-      result.tunnel_addresses.push_back(address);
-    }
+    if (result.empty() || result.back() != address) result.push_back(address);
   }
-  result.routes = routes_.prefixes();
+  return result;
+}
+
+HostRoutes NamespaceWatch::take_routes() {
+  addresses_changed_ = false;
+  HostRoutes result;
+  result.own_addresses = addresses();
+  for (const auto& [address, link, length] : addresses_) {
+    if (ifindex_ != 0 && link == ifindex_) result.tunnel_addresses.push_back(address);
+  }
+  RouteTable::News news = routes_.take_news();
+  result.is_change = !news.all;
+  result.routes = std::move(news.there);
+  result.gone_routes = std::move(news.gone);
   return result;
 }
 

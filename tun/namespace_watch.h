@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -12,6 +13,7 @@
 #include "tun/netlink_monitor.h"
 #include "tun/netlink_socket.h"
 #include "tun/route_table.h"
+#include "tun/tunnel_route_set.h"
 
 namespace hawser {
 
@@ -34,18 +36,18 @@ class NamespaceWatch {
   // this namespace.
   std::optional<LinkState> take_link_change();
   std::vector<IpAddress> take_removed_addresses();
-  // The followed link's addresses and the routes into it if they, or its being up, changed.
+  // The followed link's addresses and the routes into it if they, its name, or its being up
+  // changed.
   std::optional<TunnelState> take_tunnel_change();
+  const std::vector<PolicyRule>& rules() const { return rules_; }
 
-  bool routes_changed() const { return routes_changed_; }
-  std::size_t num_routes() const { return routes_.size(); }
+  bool routes_changed() const { return addresses_changed_ || routes_.has_news(); }
   HostRoutes take_routes();
+  std::vector<IpAddress> addresses() const;  // each once
 
  private:
   // One address of one link; an address may stand on several.
   using AddressEntry = std::tuple<IpAddress, std::uint32_t, std::uint8_t>;
-  // A route into the followed link: its table, prefix and metric.
-  using TunnelEntry = std::tuple<std::uint32_t, Prefix, std::uint32_t>;
 
   void handle(const nlmsghdr& message);
   void handle_link(const nlmsghdr& message, bool gone);
@@ -53,8 +55,6 @@ class NamespaceWatch {
   void handle_route(const nlmsghdr& message, bool gone);
   void handle_rule(const nlmsghdr& message, bool gone);
   void load_route(const HostRoute& route);
-  void follow_tunnel_route(const HostRoute& route, bool gone, bool replaces);
-  std::optional<AddressEntry> parse_address(const nlmsghdr& message) const;
   void remove_address(const AddressEntry& entry);
   Status dump();
 
@@ -64,12 +64,13 @@ class NamespaceWatch {
   std::unordered_map<std::uint32_t, bool> link_is_up_;
   std::set<AddressEntry> addresses_;
   RouteTable routes_;
-  std::set<TunnelEntry> tunnel_routes_;
+  std::shared_ptr<TunnelRouteSet> tunnel_routes_ = std::make_shared<TunnelRouteSet>();
   std::vector<PolicyRule> rules_;
 
   LinkState link_;
+  std::string link_name_;
   bool link_changed_ = false;
-  bool routes_changed_ = false;
+  bool addresses_changed_ = false;
   bool tunnel_changed_ = false;
   bool stale_ = false;
   Instant next_dump_{};

@@ -2,6 +2,7 @@
 #include <libmnl/libmnl.h>
 
 #include <cstdint>
+#include <string_view>
 
 namespace hawser {
 
@@ -25,6 +26,13 @@ inline std::uint32_t attribute_u32(const nlattr& attribute) {
   return mnl_attr_get_payload_len(&attribute) == sizeof(std::uint32_t)
              ? mnl_attr_get_u32(&attribute)
              : 0;
+}
+
+// Of a string attribute, with or without the zero at its end.
+inline std::string_view attribute_text(const nlattr& attribute) {
+  const std::string_view text(static_cast<const char*>(mnl_attr_get_payload(&attribute)),
+                              mnl_attr_get_payload_len(&attribute));
+  return text.substr(0, text.find('\0'));
 }
 
 }  // namespace hawser

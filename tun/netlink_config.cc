@@ -11,10 +11,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "tun/errno_error.h"
+#include "tun/host_address.h"
 #include "tun/netlink_socket.h"
 #include "tun/policy_rule.h"
 #include "tun/route_table.h"
@@ -56,12 +58,6 @@ class Request {
   nlmsghdr* header_;
 };
 
-Result<std::uint32_t> index_of(const std::string& interface) {
-  const std::uint32_t index = if_nametoindex(interface.c_str());
-  if (index == 0) return Error{"there is no interface " + interface, ENODEV};
-  return index;
-}
-
 Error refused(const std::string& what, const Error& reason) {
   Error error = errno_error(what, reason.code);
   if (reason.code == EPERM) error.message += "; it needs CAP_NET_ADMIN";
@@ -74,26 +70,53 @@ std::string with_length(const IpAddress& address, unsigned length) {
 
 std::uint8_t af_of(IpFamily family) { return family == IpFamily::kV4 ? AF_INET : AF_INET6; }
 
-// Is `route` there over `ifindex`, with any source?
-bool has_route(std::uint32_t ifindex, const TunnelRoute& wanted) {
+// The route over `link` that stands where `wanted` would, with any source.
+std::optional<HostRoute> find_route(const Link& link, const TunnelRoute& wanted) {
   NetlinkSocket socket;
-  if (!socket.open(0)) return false;
-  bool found = false;
+  if (!socket.open(0)) return std::nullopt;
+  std::optional<HostRoute> found;
   const Status dumped = socket.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
-    const std::optional<HostRoute> route = parse_route(message, ifindex);
-    found = found || (route.has_value() && route->into_tun && route->prefix == wanted.prefix &&
-                      route->table == wanted.table);
+    const std::optional<HostRoute> route = parse_route(message, link.index);
+    if (!route || !route->into_tun || route->prefix != wanted.prefix ||
+        route->table != wanted.table) {
+      return;
+    }
+    if (!found || route->is_ours) found = route;
   });
-  return dumped.ok() && found;
+  return dumped.ok() ? found : std::nullopt;
 }
 
-Status change_address(std::uint16_t type, std::uint16_t flags, std::uint32_t ifindex,
+// The length with which `address` stands on `link`.
+std::optional<unsigned> find_length(const Link& link, const IpAddress& address) {
+  NetlinkSocket socket;
+  if (!socket.open(0)) return std::nullopt;
+  std::optional<unsigned> found;
+  const Status dumped = socket.dump(RTM_GETADDR, [&](const nlmsghdr& message) {
+    const std::optional<HostAddress> other = parse_address(message);
+    if (other && other->ifindex == link.index && other->address == address) found = other->length;
+  });
+  return dumped.ok() ? found : std::nullopt;
+}
+
+// Sends what `fill` puts into a request about the link itself.
+template <class Fill>
+Status change_link(const Link& link, const std::string& failed, const Fill& fill) {
+  Request request(RTM_NEWLINK, 0);
+  ifinfomsg body{};
+  body.ifi_index = static_cast<int>(link.index);
+  fill(request, body);
+  const Status sent = request.send();
+  if (sent) return {};
+  return refused(failed, sent.error());
+}
+
+Status change_address(std::uint16_t type, std::uint16_t flags, const Link& link,
                       const IpAddress& address, unsigned length) {
   Request request(type, flags);
   ifaddrmsg body{};
   body.ifa_family = af_of(address.family);
   body.ifa_prefixlen = static_cast<std::uint8_t>(length);
-  body.ifa_index = ifindex;
+  body.ifa_index = link.index;
   // A tunnel has no link to detect duplicates on.
   if (address.family == IpFamily::kV6) body.ifa_flags = IFA_F_NODAD;
   request.put(body);
@@ -102,7 +125,21 @@ Status change_address(std::uint16_t type, std::uint16_t flags, std::uint32_t ifi
   return request.send();
 }
 
-Status change_route(std::uint16_t type, std::uint16_t flags, std::uint32_t ifindex,
+Status create_address(const Link& link, const IpAddress& address, unsigned length) {
+  return change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, link, address, length);
+}
+
+// There is no request that changes the length of an IPv6 address. Back to what was, if it fails.
+Status exchange_length(const Link& link, const IpAddress& address, unsigned from, unsigned to) {
+  if (Status removed = change_address(RTM_DELADDR, 0, link, address, from); !removed) {
+    return removed;
+  }
+  Status created = create_address(link, address, to);
+  if (!created) (void)create_address(link, address, from);
+  return created;
+}
+
+Status change_route(std::uint16_t type, std::uint16_t flags, const Link& link,
                     const TunnelRoute& route) {
   Request request(type, flags);
   const IpAddress& destination = route.prefix.address();
@@ -114,7 +151,7 @@ Status change_route(std::uint16_t type, std::uint16_t flags, std::uint32_t ifind
   body.rtm_type = RTN_UNICAST;
   request.put(body);
   request.put(RTA_DST, destination);
-  request.put(RTA_OIF, ifindex);
+  request.put(RTA_OIF, link.index);
   request.put(RTA_PRIORITY, kRouteMetric);
   request.put(RTA_TABLE, route.table);
   if (route.source) request.put(RTA_PREFSRC, *route.source);
@@ -145,58 +182,51 @@ std::string rule_text(const PolicyRule& rule) {
 
 }  // namespace
 
-Status set_link_up(const std::string& interface) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  Request request(RTM_NEWLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = static_cast<int>(*index);
-  link.ifi_flags = IFF_UP;
-  link.ifi_change = IFF_UP;
-  request.put(link);
-  const Status sent = request.send();
-  if (!sent) return refused("cannot bring up " + interface, sent.error());
-  return {};
+Result<Link> find_link(const std::string& name) {
+  const std::uint32_t index = if_nametoindex(name.c_str());
+  if (index == 0) return Error{"there is no interface " + name, ENODEV};
+  return Link{index, name};
 }
 
-Status set_no_link_local(const std::string& interface) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  Request request(RTM_NEWLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = static_cast<int>(*index);
-  request.put(link);
-  request.nest(IFLA_AF_SPEC, [&] {
-    request.nest(AF_INET6, [&] {
-      request.put(IFLA_INET6_ADDR_GEN_MODE, std::uint8_t{IN6_ADDR_GEN_MODE_NONE});
-    });
+Status set_link_up(const Link& link) {
+  return change_link(link, "cannot bring up " + link.name, [](Request& request, ifinfomsg& body) {
+    body.ifi_flags = body.ifi_change = IFF_UP;
+    request.put(body);
   });
-  const Status sent = request.send();
+}
+
+Status set_no_link_local(const Link& link) {
+  return change_link(link, "cannot keep " + link.name + " from a link-local address",
+                     [](Request& request, const ifinfomsg& body) {
+                       request.put(body);
+                       request.nest(IFLA_AF_SPEC, [&] {
+                         request.nest(AF_INET6, [&] {
+                           request.put(IFLA_INET6_ADDR_GEN_MODE,
+                                       std::uint8_t{IN6_ADDR_GEN_MODE_NONE});
+                         });
+                       });
+                     });
+}
+
+Status set_link_mtu(const Link& link, std::uint32_t mtu) {
+  return change_link(link, "cannot set MTU " + std::to_string(mtu) + " of " + link.name,
+                     [&](Request& request, const ifinfomsg& body) {
+                       request.put(body);
+                       request.put(IFLA_MTU, mtu);
+                     });
+}
+
+Status add_address(const Link& link, const IpAddress& address, unsigned length) {
+  Status sent = create_address(link, address, length);
+  if (!sent && sent.error().code == EEXIST) {
+    // IPv4 means the same length by it.
+    const std::optional<unsigned> present =
+        address.family == IpFamily::kV6 ? find_length(link, address) : length;
+    if (!present || *present == length) return {};
+    sent = exchange_length(link, address, *present, length);
+  }
   if (sent) return {};
-  return refused("cannot keep " + interface + " from a link-local address", sent.error());
-}
-
-Status set_link_mtu(const std::string& interface, std::uint32_t mtu) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  Request request(RTM_NEWLINK, 0);
-  ifinfomsg link{};
-  link.ifi_index = static_cast<int>(*index);
-  request.put(link);
-  request.put(IFLA_MTU, mtu);
-  const Status sent = request.send();
-  if (!sent)
-    return refused("cannot set MTU " + std::to_string(mtu) + " of " + interface, sent.error());
-  return {};
-}
-
-Status add_address(const std::string& interface, const IpAddress& address, unsigned length) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  const Status sent =
-      change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, *index, address, length);
-  if (sent.ok() || sent.error().code == EEXIST) return {};
-  Error error = refused("cannot add address " + with_length(address, length) + " to " + interface,
+  Error error = refused("cannot add address " + with_length(address, length) + " to " + link.name,
                         sent.error());
   if (sent.error().code == EACCES && address.family == IpFamily::kV6) {
     error.message +=
@@ -205,23 +235,24 @@ Status add_address(const std::string& interface, const IpAddress& address, unsig
   return error;
 }
 
-Status remove_address(const std::string& interface, const IpAddress& address, unsigned length) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  const Status sent = change_address(RTM_DELADDR, 0, *index, address, length);
+Status remove_address(const Link& link, const IpAddress& address, unsigned length) {
+  const Status sent = change_address(RTM_DELADDR, 0, link, address, length);
   if (sent.ok() || sent.error().code == EADDRNOTAVAIL) return {};
-  return refused("cannot remove address " + with_length(address, length) + " from " + interface,
+  return refused("cannot remove address " + with_length(address, length) + " from " + link.name,
                  sent.error());
 }
 
-Status add_route(const std::string& interface, const TunnelRoute& route) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, *index, route);
+Status add_route(const Link& link, const TunnelRoute& route) {
+  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, link, route);
   if (sent.ok()) return {};
-  if (sent.error().code == EEXIST && has_route(*index, route)) return {};
+  const std::optional<HostRoute> present =
+      sent.error().code == EEXIST ? find_route(link, route) : std::nullopt;
+  if (present && present->is_ours && present->source != route.source) {
+    return replace_route(link, route);
+  }
+  if (present) return {};
   const std::string prefix = route.prefix.to_string();
-  Error error = refused("cannot add route " + prefix + " over " + interface, sent.error());
+  Error error = refused("cannot add route " + prefix + " over " + link.name, sent.error());
   if (error.code == EEXIST) {
     error.message += "; it leads elsewhere already, see: ip route show " + prefix;
     if (route.table != kMainTable) error.message += " table " + std::to_string(route.table);
@@ -229,21 +260,17 @@ Status add_route(const std::string& interface, const TunnelRoute& route) {
   return error;
 }
 
-Status replace_route(const std::string& interface, const TunnelRoute& route) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, *index, route);
+Status replace_route(const Link& link, const TunnelRoute& route) {
+  const Status sent = change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, link, route);
   if (sent.ok()) return {};
-  return refused("cannot change route " + route.prefix.to_string() + " over " + interface,
+  return refused("cannot change route " + route.prefix.to_string() + " over " + link.name,
                  sent.error());
 }
 
-Status remove_route(const std::string& interface, const TunnelRoute& route) {
-  const Result<std::uint32_t> index = index_of(interface);
-  if (!index) return index.error();
-  const Status sent = change_route(RTM_DELROUTE, 0, *index, {route.prefix, route.table, {}});
+Status remove_route(const Link& link, const TunnelRoute& route) {
+  const Status sent = change_route(RTM_DELROUTE, 0, link, {route.prefix, route.table, {}});
   if (sent.ok() || sent.error().code == ESRCH) return {};
-  return refused("cannot remove route " + route.prefix.to_string() + " over " + interface,
+  return refused("cannot remove route " + route.prefix.to_string() + " over " + link.name,
                  sent.error());
 }
 

@@ -22,11 +22,9 @@
 namespace hawser {
 namespace {
 
-// The first change after a quiet time is told at once; the next ones are gathered for this long,
-// and longer where there are more routes to tell (2 s for a million), so that a routing daemon's
-// churn does not become everybody else's work.
+// The first change after a quiet time is told at once; the next ones are gathered for this long, so
+// that a routing daemon's churn is written in few turns.
 constexpr Duration kGatherTime = std::chrono::milliseconds(100);
-constexpr Duration kGatherTimePerRoute = std::chrono::microseconds(2);
 
 // What identifies a network namespace.
 struct NamespaceId {
@@ -55,9 +53,11 @@ class Monitor final : public NetlinkMonitor {
   Status follow_into(const UniqueFd& other, const std::string& name);
   NamespaceWatch& tun_watch() { return away_ != nullptr ? *away_ : *home_; }
   Status refresh(NamespaceWatch& watch, Instant now);
+  void take_tunnel(NetlinkChanges& changes);
   void take_routes(NetlinkChanges& changes, Instant now);
 
   int tun_fd_;
+  std::string name_;  // as it was at the beginning
   NamespaceId home_id_;
   UniqueFd epoll_;
   BootTimer timer_;
@@ -67,6 +67,7 @@ class Monitor final : public NetlinkMonitor {
 };
 
 Status Monitor::open(const std::string& interface) {
+  name_ = interface;
   struct stat status {};
   if (stat("/proc/thread-self/ns/net", &status) < 0) {
     return errno_error("/proc/thread-self/ns/net", errno);
@@ -169,8 +170,7 @@ Result<NetlinkChanges> Monitor::read() {
     const std::optional<LinkState> found = tun_watch().take_link_change();
     if (found.has_value()) changes.link = found;
   }
-  // At once, unlike the routes of the host: there are few, and somebody may wait for them.
-  changes.tunnel = tun_watch().take_tunnel_change();
+  take_tunnel(changes);
   take_routes(changes, now);
   return changes;
 }
@@ -182,16 +182,28 @@ Status Monitor::refresh(NamespaceWatch& watch, Instant now) {
   return {};
 }
 
+// At once, unlike the routes of the host: somebody may wait for it.
+void Monitor::take_tunnel(NetlinkChanges& changes) {
+  changes.tunnel = tun_watch().take_tunnel_change();
+  if (!changes.tunnel) return;
+  if (away_ != nullptr) {
+    changes.tunnel->place = TunnelState::Place::kMoved;
+    changes.tunnel->rules = home_->rules();
+  } else if (changes.tunnel->name != name_) {
+    changes.tunnel->place = TunnelState::Place::kRenamed;
+  }
+}
+
 void Monitor::take_routes(NetlinkChanges& changes, Instant now) {
-  NamespaceWatch& watch = tun_watch();
-  if (!watch.routes_changed()) return;
+  if (!tun_watch().routes_changed() && !home_->routes_changed()) return;
   if (now < next_report_) {
     timer_.fire_by(next_report_);
     return;
   }
-  changes.routes = watch.take_routes();
-  next_report_ =
-      now + kGatherTime + kGatherTimePerRoute * static_cast<std::int64_t>(watch.num_routes());
+  changes.routes = tun_watch().take_routes();
+  // Of the namespace that it is not in, only the addresses matter.
+  if (away_ != nullptr) changes.routes->outer_addresses = home_->take_routes().own_addresses;
+  next_report_ = now + kGatherTime;
 }
 
 }  // namespace

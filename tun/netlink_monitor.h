@@ -18,8 +18,10 @@ struct LinkState {
   std::uint32_t mtu = 0;
 };
 struct NetlinkChanges {
-  std::optional<LinkState> link;             // set when anything of it changed
-  std::optional<HostRoutes> routes;          // set when addresses or routes changed: all of them
+  std::optional<LinkState> link;  // set when anything of it changed
+  // Set when addresses or routes changed: what changed of the routes since the last time, or all
+  // that there are, where that is not known.
+  std::optional<HostRoutes> routes;
   std::optional<TunnelState> tunnel;         // set when anything of it changed: all of it
   std::vector<IpAddress> removed_addresses;  // of the namespace where the UDP sockets live
 };
@@ -27,8 +29,8 @@ struct NetlinkChanges {
 // NetlinkMonitor follows (libmnl) one TUN interface: MTU, up and down, deletion, and the addresses
 // and routes of the namespace it is in. When the interface is moved to another network namespace,
 // it follows it there (TUNGETDEVNETNS names the namespace). The UDP sockets' namespace is the one
-// that the monitor was made in; its removed addresses matter for sticky sources.
-// One thread's.
+// that the monitor was made in: its addresses are those of our outer packets. A change costs what
+// it changes, whatever the number of routes. One thread's.
 class NetlinkMonitor {
  public:
   // `tun_fd` -1: no interface, only addresses and routes of this namespace.

@@ -4,11 +4,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <functional>
 #include <span>
+#include <utility>
 
 #include "tun/netlink_attributes.h"
+#include "tun/tunnel_state.h"
 
 namespace hawser {
 namespace {
@@ -40,8 +43,11 @@ bool is_counted_type(std::uint8_t type) {
          type == RTN_UNREACHABLE || type == RTN_PROHIBIT;
 }
 
+constexpr std::array<std::uint32_t, 3> kCountedTables = {RT_TABLE_LOCAL, RT_TABLE_MAIN,
+                                                         RT_TABLE_DEFAULT};
+
 bool is_counted_table(std::uint32_t table) {
-  return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT;
+  return std::find(kCountedTables.begin(), kCountedTables.end(), table) != kCountedTables.end();
 }
 
 // What the next hops of a route have in common.
@@ -53,6 +59,13 @@ struct NextHops {
     if (ifindex == tun_ifindex) ++num_into_tun;
   }
 };
+
+// Of the family that `address` has; false: it is of another length.
+bool read_address(IpAddress& address, const nlattr& attribute) {
+  if (mnl_attr_get_payload_len(&attribute) != address.size()) return false;
+  std::memcpy(address.bytes.data(), mnl_attr_get_payload(&attribute), address.size());
+  return true;
+}
 
 void read_multipath(NextHops& hops, Fingerprint& fingerprint, const nlattr& attribute,
                     std::uint32_t tun_ifindex) {
@@ -85,6 +98,7 @@ std::optional<HostRoute> parse_route(const nlmsghdr& message, std::uint32_t tun_
   if (header->rtm_dst_len > address.bits()) return std::nullopt;
   HostRoute route;
   route.table = header->rtm_table;
+  route.is_ours = header->rtm_protocol == kRouteProtocol;
   route.tos = header->rtm_tos;
   NextHops hops;
   Fingerprint fingerprint;
@@ -93,11 +107,14 @@ std::optional<HostRoute> parse_route(const nlmsghdr& message, std::uint32_t tun_
   for_each_attribute(message, sizeof(rtmsg), [&](const nlattr& attribute) {
     switch (mnl_attr_get_type(&attribute)) {
       case RTA_DST:
-        is_sound = mnl_attr_get_payload_len(&attribute) == address.size();
-        if (is_sound) {
-          std::memcpy(address.bytes.data(), mnl_attr_get_payload(&attribute), address.size());
-        }
+        is_sound = read_address(address, attribute);
         break;
+      case RTA_PREFSRC: {
+        IpAddress source;
+        source.family = address.family;
+        if (read_address(source, attribute)) route.source = source;
+        break;
+      }
       case RTA_TABLE:
         route.table = attribute_u32(attribute);
         break;
@@ -163,10 +180,10 @@ RouteTable::Change RouteTable::add(const HostRoute& route, bool replaces) {
   if (num_rivals == 1 && replaces) {
     const bool same = rival->second.into_tun == route.into_tun;
     rival->second = entry;
-    return same ? Change::kNone : Change::kChanged;
+    return same ? Change::kNone : note_change(route.prefix);
   }
   routes_.emplace(Key{route.prefix, route.table}, entry);
-  return route.into_tun ? Change::kNone : Change::kChanged;
+  return route.into_tun ? Change::kNone : note_change(route.prefix);
 }
 
 RouteTable::Change RouteTable::remove(const HostRoute& route) {
@@ -178,12 +195,46 @@ RouteTable::Change RouteTable::remove(const HostRoute& route) {
       has_rival = true;
       continue;
     }
-    const Change change = entry->second.into_tun ? Change::kNone : Change::kChanged;
+    const bool showed = !entry->second.into_tun;
     routes_.erase(entry);
-    return change;
+    return showed ? note_change(route.prefix) : Change::kNone;
   }
   // One hop of a multipath route, or a route whose hops changed without notice.
   return has_rival ? Change::kUnclear : Change::kNone;
+}
+
+RouteTable::Change RouteTable::note_change(const Prefix& prefix) {
+  if (!all_is_new_) changed_.push_back(prefix);
+  return Change::kChanged;
+}
+
+void RouteTable::clear() {
+  routes_.clear();
+  all_is_new_ = true;
+  changed_.clear();
+}
+
+bool RouteTable::shows(const Prefix& prefix) const {
+  return std::any_of(kCountedTables.begin(), kCountedTables.end(), [&](std::uint32_t table) {
+    const auto [begin, end] = routes_.equal_range({prefix, table});
+    return std::any_of(begin, end, [](const auto& entry) { return !entry.second.into_tun; });
+  });
+}
+
+RouteTable::News RouteTable::take_news() {
+  News news;
+  news.all = std::exchange(all_is_new_, false);
+  if (news.all) {
+    news.there = prefixes();
+    return news;
+  }
+  std::sort(changed_.begin(), changed_.end());
+  changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
+  for (const Prefix& prefix : changed_) {
+    (shows(prefix) ? news.there : news.gone).push_back(prefix);
+  }
+  changed_.clear();
+  return news;
 }
 
 std::vector<Prefix> RouteTable::prefixes() const {

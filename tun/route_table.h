@@ -17,7 +17,9 @@ struct HostRoute {
   std::uint32_t table = 0;
   std::uint32_t metric = 0;
   std::uint8_t tos = 0;
-  bool into_tun = false;          // every next hop is our own TUN device
+  bool into_tun = false;                 // every next hop is our own TUN device
+  bool is_ours = false;                  // of kRouteProtocol
+  std::optional<IpAddress> source = {};  // which the host itself prefers there (RTA_PREFSRC)
   std::uint64_t fingerprint = 0;  // of its type and next hops: tells apart routes alike in the rest
 
   // Does it say what the host itself reaches? See parse_route().
@@ -35,8 +37,8 @@ struct HostRoute {
 std::optional<HostRoute> parse_route(const nlmsghdr& message, std::uint32_t tun_ifindex);
 
 // RouteTable holds the host's routes and follows their changes one by one: a router with a full
-// table cannot be dumped for each of them. Notifications do not tell everything, so each change
-// says whether what is held is still certain. One thread's.
+// table cannot be dumped, nor told whole, for each of them. Notifications do not tell everything,
+// so each change says whether what is held is still certain. One thread's.
 class RouteTable {
  public:
   enum class Change : std::uint8_t {
@@ -50,12 +52,22 @@ class RouteTable {
   // but its next hops.
   Change add(const HostRoute& route, bool replaces);
   Change remove(const HostRoute& route);
-  void clear() { routes_.clear(); }
+  void clear();
 
   std::size_t size() const { return routes_.size(); }
   // Prefixes with a route that does not lead into our own TUN device; one that stands in several
   // tables may come more than once.
   std::vector<Prefix> prefixes() const;
+
+  // What became of prefixes() since the last time; all of it after clear(). Of a prefix that came
+  // and went meanwhile what it is now, though that may be what it was.
+  struct News {
+    bool all = false;
+    std::vector<Prefix> there;
+    std::vector<Prefix> gone;
+  };
+  bool has_news() const { return all_is_new_ || !changed_.empty(); }
+  News take_news();
 
  private:
   struct Key {
@@ -72,7 +84,12 @@ class RouteTable {
     bool into_tun;
     std::uint64_t fingerprint;
   };
+  Change note_change(const Prefix& prefix);
+  bool shows(const Prefix& prefix) const;
+
   std::unordered_multimap<Key, Entry, HashKey> routes_;
+  bool all_is_new_ = true;
+  std::vector<Prefix> changed_;  // unless all is new; between two reports
 };
 
 }  // namespace hawser

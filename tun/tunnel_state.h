@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "routing/ip_address.h"
@@ -46,14 +48,28 @@ struct PolicyRule {
   friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
 };
 
-// TunnelState is what the kernel has of one interface: its addresses, and the routes that lead into
-// it and nowhere else, in any table and with any metric, without their sources. And the rules that
-// lead to such tables.
+// TunnelRoutes answers for the routes that lead into one interface and nowhere else, in any table
+// and with any metric. There may be a million of them, of which few concern us: nobody gets a list.
+class TunnelRoutes {
+ public:
+  virtual ~TunnelRoutes() = default;
+  // Is there one for the way, whatever its source?
+  virtual bool has_way(const TunnelRoute& way) const = 0;
+  // And one that others made, or one of ours with this very source?
+  virtual bool has(const TunnelRoute& route) const = 0;
+};
+
+// TunnelState is what the kernel has of one interface: its addresses, the routes into it, and the
+// rules that lead to tables with such routes.
 struct TunnelState {
+  enum class Place : std::uint8_t { kHome, kRenamed, kMoved };
+
   bool up = false;
+  Place place = Place::kHome;
+  std::string name;  // what it is called there
   std::vector<LinkAddress> addresses;
-  std::vector<TunnelRoute> routes;
-  std::vector<PolicyRule> rules;  // all that have our protocol number
+  std::shared_ptr<const TunnelRoutes> routes;  // goes with the time; not null
+  std::vector<PolicyRule> rules;  // all of the daemon's namespace that have our protocol number
 };
 
 }  // namespace hawser

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/wire.h"
 #include "ctl/exit_routing.h"
 #include "ctl/interface_keeper.h"
 #include "ctl/interface_setup.h"
@@ -96,17 +98,41 @@ InterfaceSettings settings(std::vector<const char*> addresses, std::vector<const
   return out;
 }
 
+// Routes of ours, and how often somebody asked for one. There may be any number of others.
+class ListedRoutes : public TunnelRoutes {
+ public:
+  bool has_way(const TunnelRoute& way) const override {
+    ++num_questions;
+    return std::any_of(list.begin(), list.end(),
+                       [&](const TunnelRoute& route) { return route.same_way(way); });
+  }
+  bool has(const TunnelRoute& route) const override {
+    ++num_questions;
+    return std::find(list.begin(), list.end(), route) != list.end();
+  }
+  std::vector<TunnelRoute> list;
+  mutable std::size_t num_questions = 0;
+};
+
 // As the kernel has it: "10.0.0.1/24" brings its own route where it is not a host's.
 TunnelState kernel_state(std::vector<const char*> addresses, std::vector<const char*> routes) {
   const InterfaceSettings is = settings(std::move(addresses), std::move(routes));
+  const auto listed = std::make_shared<ListedRoutes>();
   TunnelState state;
   state.up = true;
   for (const InterfaceAddress& address : is.addresses) {
     state.addresses.push_back({address.address, address.prefix_len});
-    state.routes.push_back({address.connected(), kMainTable, {}});
+    listed->list.push_back({address.connected(), kMainTable, {}});
   }
-  state.routes.insert(state.routes.end(), is.routes.begin(), is.routes.end());
+  listed->list.insert(listed->list.end(), is.routes.begin(), is.routes.end());
+  state.routes = listed;
   return state;
+}
+
+std::vector<TunnelRoute>& routes_of(const TunnelState& state) {
+  return std::const_pointer_cast<ListedRoutes>(
+             std::dynamic_pointer_cast<const ListedRoutes>(state.routes))
+      ->list;
 }
 
 class InterfaceSetupTest : public ::testing::Test {
@@ -230,7 +256,7 @@ TEST(InterfaceLackTest, NamesAddressesRoutesAndWaysThatAddressesBring) {
                                                        {"10.1.0.0/16", "fd05::/64"}))
                   .empty());
   TunnelState seen = kernel_state({"fd00::1/56", "10.9.0.1/32"}, {"fd05::/64"});
-  seen.routes.erase(seen.routes.begin());
+  routes_of(seen).erase(routes_of(seen).begin());
   EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
               ElementsAre("address 10.0.0.1/24", "route fd00::/56", "route 10.1.0.0/16"));
   // The right address with another length is not the one.
@@ -245,6 +271,67 @@ TEST(InterfaceLackTest, ARouteWhoseSourceIsGoneIsMadeAnew) {
   const TunnelState seen = kernel_state({}, {"fd05::/64", "fd06::/64"});
   EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
               ElementsAre("address fd00::1/56", "route fd05::/64"));
+}
+
+// An address that was taken away and given anew within moments: the kernel has put nothing back.
+TEST(InterfaceLackTest, ARouteThatLostItsSourceIsMadeAnew) {
+  const InterfaceSettings wanted = settings({"fd00::1/56"}, {"fd05::/64 fd00::1", "fd06::/64"});
+  const TunnelState seen = kernel_state({"fd00::1/56"}, {"fd05::/64", "fd06::/64"});
+  EXPECT_THAT(InterfaceLack::find(wanted, seen).items(), ElementsAre("route fd05::/64"));
+}
+
+TEST_F(InterfaceSetupTest, ARouteThatLostItsSourceTakesItsOwnPlace) {
+  const InterfaceSettings wanted = settings({"fd00::1/56"}, {"fd05::/64 fd00::1"});
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  const TunnelState seen = kernel_state({"fd00::1/56"}, {"fd05::/64"});
+  setup_->see(seen);
+  kernel_.done.clear();
+  EXPECT_TRUE(setup_->put_back(InterfaceLack::find(wanted, seen)).ok());
+  EXPECT_THAT(kernel_.done, ElementsAre("=fd05::/64 src fd00::1"));
+  // So does a reload.
+  setup_->see(seen);
+  kernel_.done.clear();
+  EXPECT_TRUE(setup_->extend(wanted).ok());
+  EXPECT_THAT(kernel_.done, ElementsAre("=fd05::/64 src fd00::1"));
+}
+
+// What is asked follows from what is wanted, not from what leads into the interface besides.
+TEST_F(InterfaceSetupTest, AFullTableThroughTheInterfaceCostsNothing) {
+  const InterfaceSettings wanted = settings({"fd00::1/56"}, {"fd05::/64", "fd06::/64"});
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  InterfaceKeeper keeper("vpn", [](const InterfaceLack&) { return Status(); }, {});
+  keeper.want(wanted, Instant{});
+  std::vector<std::size_t> questions;
+  for (const std::uint32_t num : {0U, 100'000U}) {
+    const TunnelState seen = kernel_state({"fd00::1/56"}, {"fd05::/64", "fd06::/64"});
+    for (std::uint32_t i = 0; i < num; ++i) {
+      IpAddress address;
+      store_be32(address.bytes.data(), 0x0b000000U + (i << 8));
+      routes_of(seen).push_back({Prefix(address, 24), kMainTable, {}});
+    }
+    setup_->see(seen);
+    keeper.see(seen, Instant{});
+    questions.push_back(dynamic_cast<const ListedRoutes&>(*seen.routes).num_questions);
+    EXPECT_TRUE(keeper.lack().empty());
+  }
+  EXPECT_THAT(questions, ElementsAre(5U, 5U)) << "two routes twice, and the address's own once";
+}
+
+TEST_F(InterfaceSetupTest, OfAnInterfaceThatIsElsewhereOnlyTheRulesAreOurs) {
+  InterfaceSettings wanted = settings({"10.0.0.1/24"}, {"10.1.0.0/16"});
+  wanted.routes.push_back({*Prefix::parse("0.0.0.0/0"), kExitTable, {}});
+  wanted.rules = exit_rules(wanted.routes, kExitMark);
+  ASSERT_TRUE(setup_->extend(wanted).ok());
+  TunnelState moved = kernel_state({"10.0.0.1/24"}, {});  // somebody's
+  moved.place = TunnelState::Place::kMoved;
+  moved.rules = wanted.rules;
+  setup_->see(moved);
+  kernel_.done.clear();
+  EXPECT_TRUE(setup_->extend(settings({"10.0.0.9/24"}, {"10.9.0.0/16"}, 1300)).ok());
+  EXPECT_TRUE(setup_->put_back(InterfaceLack::find(wanted, moved)).ok());
+  EXPECT_THAT(kernel_.done, IsEmpty());
+  setup_.reset();
+  EXPECT_THAT(kernel_.done, ElementsAre("-v4 rule 7200", "-v4 rule 7201"));
 }
 
 TEST_F(InterfaceSetupTest, RulesComeAfterTheRoutesThatTheyLeadToAndGoBefore) {
@@ -274,7 +361,7 @@ TEST(InterfaceLackTest, RulesOfAnExitAreMissed) {
   seen.rules = {wanted.rules[0]};
   EXPECT_THAT(InterfaceLack::find(wanted, seen).items(),
               ElementsAre("route ::/0", "rule 7201 for IPv6"));
-  seen.routes.front().table = kExitTable;
+  routes_of(seen).front().table = kExitTable;
   seen.rules.push_back(wanted.rules[1]);
   EXPECT_TRUE(InterfaceLack::find(wanted, seen).empty());
 }
@@ -372,6 +459,32 @@ TEST_F(InterfaceKeeperTest, DownIsAWish) {
   }
 }
 
+TEST_F(InterfaceKeeperTest, AnInterfaceThatIsAwayIsLetAloneAndThatIsSaidOnce) {
+  TunnelState away = flushed_;
+  away.place = TunnelState::Place::kMoved;
+  for (int i = 0; i < 3; ++i) {
+    keeper_.see(away, now_);
+    EXPECT_THAT(run(kKeeperQuiet), IsEmpty());
+  }
+  EXPECT_FALSE(keeper_.lack().empty()) << "the status tells the truth meanwhile";
+  EXPECT_THAT(log_, ElementsAre("vpn was moved to another network namespace; addresses and routes "
+                                "that it loses are not put back until it returns"));
+  keeper_.see(flushed_, now_);
+  EXPECT_THAT(run(kKeeperQuiet), ElementsAre(100));
+  EXPECT_THAT(log_, ElementsAre(::testing::_, "vpn is back",
+                                "vpn had lost address fd00::1/56, route fd05::/64; put back"));
+
+  log_.clear();
+  away.place = TunnelState::Place::kRenamed;
+  away.name = "wg9";
+  keeper_.see(flushed_, now_);  // the repair that is due is off
+  keeper_.see(away, now_);
+  EXPECT_THAT(run(kKeeperQuiet), IsEmpty());
+  EXPECT_THAT(log_,
+              ElementsAre("vpn was renamed to wg9; addresses and routes that it loses are not "
+                          "put back until it is vpn again"));
+}
+
 TEST_F(InterfaceKeeperTest, WhoRemovesAgainAndAgainIsAnsweredEverMoreSeldom) {
   std::size_t in_first_hour = 0;
   for (int i = 0; i < 3600; ++i) {
@@ -433,7 +546,7 @@ TEST(InterfaceSetupInTheKernel, TakesAwayWhatItAddedAndNothingElse) {
     const InterfaceSettings settings_before =
         settings({"10.0.0.1/24", "fd00::1/56"}, {"192.168.7.0/24", "fd05::/64"}, 1400);
     {
-      InterfaceSetup setup(make_netlink_port("wg0"), {});
+      InterfaceSetup setup(make_netlink_port(test::link("wg0")), {});
       const Status extended = setup.extend(settings_before);
       ASSERT_TRUE(extended.ok()) << extended.error().message;
       EXPECT_TRUE(test::run("ip link show wg0 | grep -q 'mtu 1400'"));
@@ -467,9 +580,8 @@ TEST(InterfaceSetupInTheKernel, TakesAwayWhatItAddedAndNothingElse) {
     EXPECT_TRUE(test::run("ip route show | grep -q 10.8.0.0/16"));
     EXPECT_TRUE(test::run("ip route show | grep -q 10.9.0.0/16"));
     // Again is no error, wherever it has gone.
-    EXPECT_TRUE(remove_route("wg0", {*Prefix::parse("fd05::/64")}).ok());
-    EXPECT_TRUE(remove_address("wg0", *IpAddress::parse("fd00::1"), 56).ok());
-    EXPECT_EQ(remove_route("gone", {*Prefix::parse("fd05::/64")}).error().code, ENODEV);
+    EXPECT_TRUE(remove_route(test::link("wg0"), {*Prefix::parse("fd05::/64")}).ok());
+    EXPECT_TRUE(remove_address(test::link("wg0"), *IpAddress::parse("fd00::1"), 56).ok());
   });
 }
 

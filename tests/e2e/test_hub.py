@@ -6,7 +6,7 @@ import pytest
 
 import hosts
 import traffic
-from lab import run
+from lab import PYTHON, add_address, run
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +182,48 @@ def test_a_loop_through_two_peers_does_not_amplify(lab, engine):
     grown = hub.namespace.link_packets(hub.interface, "tx") - before
     assert grown < 200, f"10 packets became {grown}"
     assert hub.daemon.drops().get("loop", 0) >= loops + 10
+
+
+@pytest.mark.hawser_only
+def test_a_loop_out_of_a_moved_interface_does_not_amplify(lab, engine):
+    """The interface is in another namespace, which routes the hub's outer packets back into it: what
+    tells them are the addresses of the namespace that they come from."""
+    topology = hosts.Hub(lab, engine, "--forward=direct")
+    hub, leaves = topology.hub, topology.leaves
+    for leaf in leaves:
+        leaf.peer(hub, endpoint=hub.endpoint(4))
+        traffic.reaches(leaf.namespace, hub.inner4)
+    inside = lab.namespace("inside")
+    hub.namespace.ip("link", "set", hub.interface, "netns", inside.name)
+    inside.ip("link", "set", hub.interface, "mtu", "1420", "up")
+    add_address(inside, hub.interface, f"{hub.inner4}/24")
+    for leaf in leaves:
+        traffic.reaches(inside, leaf.inner4)
+
+    # An own address of that namespace with our port is somebody else's socket there.
+    inside.run(PYTHON, "-c", f"""if True:
+        import socket
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("{hub.inner4}", {hub.port}))
+        for _ in range(10): s.sendto(b"x", ("{leaves[0].inner4}", 9))""")
+    traffic.reaches(inside, leaves[0].inner4)
+    assert hub.daemon.drops().get("loop", 0) == 0
+
+    lab.link(hub.namespace, "inner0", inside, "outer0")
+    add_address(hub.namespace, "inner0", "198.51.100.1/30")
+    add_address(inside, "outer0", "198.51.100.2/30")
+    inside.forward()
+    inside.ip("route", "add", "default", "via", "198.51.100.1")
+    for leaf, other in zip(leaves, reversed(leaves)):
+        hub.wg("set", "peer", leaf.public_key, "endpoint", leaf.endpoint(4), "allowed-ips",
+               f"{leaf.allowed_only()},{other.outer4}/32")
+        inside.ip("route", "add", f"{leaf.outer4}/32", "dev", hub.interface)
+        hub.namespace.ip("route", "add", f"{leaf.outer4}/32", "via", "198.51.100.2")
+    before = inside.link_packets(hub.interface, "tx")
+    traffic.ping(inside, leaves[0].inner4, count=10, interval=0.1, wait=0.5)
+    grown = inside.link_packets(hub.interface, "tx") - before
+    assert grown < 200, f"10 packets became {grown}"
+    assert hub.daemon.drops().get("loop", 0) >= 10
 
 
 # --- the other ways of forwarding ---

@@ -158,3 +158,41 @@ def test_routes_prefer_a_source_of_the_tunnel(network, laptop):
     assert f"src {source}" in routes(member, "-6", LAN6)
 
 
+def test_a_source_that_the_kernel_forgot_returns(network, laptop):
+    """An address goes and is back at once; the kernel has taken it out of the routes meanwhile."""
+    source = re.search(r"src (\S+)", routes(laptop, "-6", LAN6))[1]
+    own = next(own for own in laptop.expected_addresses() if own.split("/")[0] == source)
+    address = f"addr {{}} {own} dev {network.interface} nodad"
+    laptop.namespace.run("ip", "-batch", "-",
+                         input=f"{address.format('del')}\n{address.format('add')}\n")
+    wait_until(lambda: f"src {source}" in routes(laptop, "-6", LAN6), REPAIR_S, "it prefers it again")
+    comes_back(laptop, "a moment without the address", f"route {LAN6}")
+
+
+def test_an_interface_that_is_away_is_let_alone(shared_lab, network, laptop):
+    """Its name is another one's meanwhile."""
+    interface = network.interface
+    away = shared_lab.namespace("away")
+    laptop.namespace.ip("link", "set", interface, "netns", away.name)
+    shared_lab.link(laptop.namespace, interface, away, "decoy")
+    away.ip("link", "set", interface, "up")
+    wait_until(lambda: missing(laptop), 5, "the status tells what it lacks there")
+    assert laptop.reload()["errno"] == "0"
+    wait_until(lambda: "was moved to another network namespace" in laptop.daemon.process.output(), 5,
+               "the log says so")
+    assert not laptop.expected_addresses() & laptop.interface_addresses()
+    laptop.namespace.ip("link", "delete", interface)
+    away.ip("link", "set", interface, "netns", laptop.namespace.name)
+    laptop.namespace.ip("link", "set", interface, "up")
+    comes_back(laptop, "it was away")
+
+    laptop.namespace.ip("link", "set", interface, "down")
+    laptop.namespace.ip("link", "set", interface, "name", "renamed")
+    laptop.namespace.ip("link", "set", "renamed", "up")
+    wait_until(lambda: f"{interface} was renamed to renamed" in laptop.daemon.process.output(), 5,
+               "the log says so")
+    laptop.namespace.ip("link", "set", "renamed", "down")
+    laptop.namespace.ip("link", "set", "renamed", "name", interface)
+    laptop.namespace.ip("link", "set", interface, "up")
+    comes_back(laptop, "it had another name")
+    assert laptop.daemon.process.output().count("was moved to") == 1

@@ -15,6 +15,8 @@
 #include <string>
 #include <thread>
 
+#include "tun/netlink_config.h"
+
 namespace hawser::test {
 
 // Waits until a datagram to `address`, one of the host's own, arrives: the kernel puts the routes
@@ -62,6 +64,12 @@ inline void in_namespace(const std::function<void()>& body) {
 // Runs a command in the calling thread's namespace; true if it succeeded.
 inline bool run(const std::string& command) {
   return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+// Of the calling thread's namespace; one that is not there has the index 0.
+inline Link link(const char* name) {
+  const Result<Link> found = find_link(name);
+  return found ? *found : Link{};
 }
 
 inline std::size_t num_open_fds() {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <random>
 #include <set>
 #include <string>
 
@@ -47,23 +48,31 @@ class Watcher {
     }
     if (changes->link) link = *changes->link;
     if (changes->tunnel) {
-      tunnel.clear();
-      for (const LinkAddress& a : changes->tunnel->addresses) {
-        tunnel.insert(a.address.to_string() + "/" + std::to_string(a.length));
+      tunnel = *changes->tunnel;
+      on_tunnel.clear();
+      for (const LinkAddress& a : tunnel.addresses) {
+        on_tunnel.insert(a.address.to_string() + "/" + std::to_string(a.length));
       }
-      for (const TunnelRoute& r : changes->tunnel->routes) {
-        tunnel.insert(r.prefix.to_string() + " table " + std::to_string(r.table));
-      }
-      rules = changes->tunnel->rules;
+      rules = tunnel.rules;
     }
     if (changes->routes) {
       ++num_reports;
-      routes.clear();
+      if (!changes->routes->is_change) routes.clear();
+      num_told += changes->routes->routes.size() + changes->routes->gone_routes.size();
+      for (const Prefix& prefix : changes->routes->gone_routes) routes.erase(prefix.to_string());
       for (const Prefix& prefix : changes->routes->routes) routes.insert(prefix.to_string());
-      addresses.clear();
-      for (const IpAddress& a : changes->routes->own_addresses) addresses.insert(a.to_string());
+      addresses = texts(changes->routes->own_addresses);
+      outer = texts(changes->routes->outer_addresses.value_or(changes->routes->own_addresses));
     }
     for (const IpAddress& a : changes->removed_addresses) removed.insert(a.to_string());
+  }
+
+  bool leads(const char* prefix, std::uint32_t table = kMainTable) const {
+    return tunnel.routes->has_way({*Prefix::parse(prefix), table, {}});
+  }
+  // Is it there as we would make it?
+  bool has(const char* prefix, const char* source) const {
+    return tunnel.routes->has({*Prefix::parse(prefix), kMainTable, IpAddress::parse(source)});
   }
 
   std::unique_ptr<NetlinkMonitor> monitor;
@@ -72,8 +81,18 @@ class Watcher {
   std::set<std::string> addresses;
   std::set<std::string> removed;
   std::vector<PolicyRule> rules;
-  std::set<std::string> tunnel;  // what stands on the interface, and what leads into it
+  std::set<std::string> outer;  // the addresses that outer packets may come from
+  TunnelState tunnel;
+  std::set<std::string> on_tunnel;  // its addresses
   int num_reports = 0;
+  std::size_t num_told = 0;  // routes
+
+ private:
+  static std::set<std::string> texts(const std::vector<IpAddress>& addresses) {
+    std::set<std::string> result;
+    for (const IpAddress& address : addresses) result.insert(address.to_string());
+    return result;
+  }
 };
 
 TunDevice make_tun() {
@@ -166,36 +185,130 @@ TEST(NetlinkMonitorTest, WhatStandsOnTheInterfaceIsFollowed) {
         run("ip link set wg0 up && ip address add 10.0.0.1/24 dev wg0 && "
             "ip address add fd00::1/56 dev wg0"));
     for (const char* const prefix : {"10.5.0.0/16", "fd05::/16"}) {
-      ASSERT_TRUE(add_route("wg0", {*Prefix::parse(prefix)}).ok());
-      ASSERT_TRUE(add_route("wg0", {*Prefix::parse(prefix), 7200, {}}).ok());
+      ASSERT_TRUE(add_route(link("wg0"), {*Prefix::parse(prefix)}).ok());
+      ASSERT_TRUE(add_route(link("wg0"), {*Prefix::parse(prefix), 7200, {}}).ok());
     }
     // The same with another metric.
     ASSERT_TRUE(run("ip route add 10.5.0.0/16 dev wg0 metric 5"));
     watcher.settle();
-    EXPECT_THAT(watcher.tunnel,
-                testing::IsSupersetOf({"10.0.0.1/24", "fd00::1/56", "10.0.0.0/24 table 254",
-                                       "fd00::/56 table 254", "10.5.0.0/16 table 254",
-                                       "fd05::/16 table 254", "10.5.0.0/16 table 7200",
-                                       "fd05::/16 table 7200"}));
+    EXPECT_THAT(watcher.on_tunnel, testing::IsSupersetOf({"10.0.0.1/24", "fd00::1/56"}));
+    for (const char* const prefix : {"10.0.0.0/24", "fd00::/56", "10.5.0.0/16", "fd05::/16"}) {
+      EXPECT_TRUE(watcher.leads(prefix)) << prefix;
+    }
+    EXPECT_TRUE(watcher.leads("10.5.0.0/16", 7200));
+    EXPECT_TRUE(watcher.leads("fd05::/16", 7200));
+    EXPECT_FALSE(watcher.leads("10.0.0.0/24", 7200));
+    EXPECT_FALSE(watcher.leads("10.5.0.0/17"));
     EXPECT_THAT(watcher.routes, Not(Contains("10.5.0.0/16")));
 
     ASSERT_TRUE(run("ip route del 10.5.0.0/16 dev wg0 metric 5"));
     watcher.settle();
-    EXPECT_THAT(watcher.tunnel, Contains("10.5.0.0/16 table 254"));
+    EXPECT_TRUE(watcher.leads("10.5.0.0/16"));
     ASSERT_TRUE(
         run("ip route replace 10.5.0.0/16 dev eth0 metric 1024 && "
             "ip -6 route del fd05::/16 table 7200"));
     watcher.settle();
-    EXPECT_THAT(watcher.tunnel, Not(Contains("10.5.0.0/16 table 254")));
-    EXPECT_THAT(watcher.tunnel, Not(Contains("fd05::/16 table 7200")));
-    EXPECT_THAT(watcher.tunnel, Contains("10.5.0.0/16 table 7200"));
+    EXPECT_FALSE(watcher.leads("10.5.0.0/16"));
+    EXPECT_FALSE(watcher.leads("fd05::/16", 7200));
+    EXPECT_TRUE(watcher.leads("10.5.0.0/16", 7200));
 
     ASSERT_TRUE(run("ip link set wg0 down && ip link set wg0 up"));
     watcher.settle();
-    EXPECT_THAT(watcher.tunnel, Contains("10.0.0.1/24"));
-    for (const char* const gone : {"fd00::1/56", "fd05::/16 table 254", "10.5.0.0/16 table 7200"}) {
-      EXPECT_THAT(watcher.tunnel, Not(Contains(gone)));
-    }
+    EXPECT_THAT(watcher.on_tunnel, Contains("10.0.0.1/24"));
+    EXPECT_THAT(watcher.on_tunnel, Not(Contains("fd00::1/56")));
+    EXPECT_FALSE(watcher.leads("fd05::/16"));
+    EXPECT_FALSE(watcher.leads("10.5.0.0/16", 7200));
+  });
+}
+
+// The kernel takes an IPv6 address that goes out of the routes that preferred it, and says nothing.
+TEST(NetlinkMonitorTest, SourcesOfOurRoutesAreFollowed) {
+  in_namespace([] {
+    const TunDevice device = make_tun();
+    const Link wg0 = link("wg0");
+    const TunnelRoute ours{*Prefix::parse("fd05::/16"), kMainTable, IpAddress::parse("fd00::1")};
+    ASSERT_TRUE(set_link_up(wg0).ok());
+    ASSERT_TRUE(add_address(wg0, *ours.source, 56).ok());
+    ASSERT_TRUE(add_route(wg0, ours).ok());
+    ASSERT_TRUE(run("ip -6 route add fd06::/16 dev wg0"));
+    Watcher watcher("wg0", device.queue(0));
+    EXPECT_TRUE(watcher.has("fd05::/16", "fd00::1"));
+    EXPECT_FALSE(watcher.has("fd05::/16", "fd00::2"));
+    EXPECT_TRUE(watcher.has("fd06::/16", "fd00::1")) << "others may prefer what they like";
+
+    ASSERT_TRUE(run("ip addr del fd00::1/56 dev wg0 && ip addr add fd00::1/56 dev wg0 nodad"));
+    ASSERT_FALSE(run("ip -6 route show fd05::/16 | grep src")) << "else there is nothing to show";
+    watcher.settle();
+    EXPECT_TRUE(watcher.leads("fd05::/16"));
+    EXPECT_FALSE(watcher.has("fd05::/16", "fd00::1"));
+    // Who adds it anew means the source, too.
+    ASSERT_TRUE(add_route(wg0, ours).ok());
+    EXPECT_TRUE(run("ip -6 route show fd05::/16 | grep 'src fd00::1'"));
+    watcher.settle();
+    EXPECT_TRUE(watcher.has("fd05::/16", "fd00::1"));
+    // A dump shows the same.
+    EXPECT_TRUE(Watcher("wg0", device.queue(0)).has("fd05::/16", "fd00::1"));
+    ASSERT_TRUE(run("ip -6 route replace fd05::/16 dev wg0 metric 1024 proto 72"));
+    watcher.settle();
+    EXPECT_FALSE(watcher.has("fd05::/16", "fd00::1"));
+  });
+}
+
+void add_many(const std::string& how, int num) {
+  FILE* const batch = popen("ip -batch - >/dev/null 2>&1", "w");
+  ASSERT_NE(batch, nullptr);
+  for (int i = 0; i < num; ++i) {
+    std::fprintf(batch, "route add 10.%d.%d.%d/32 %s\n", 100 + i / 65536, i / 256 % 256, i % 256,
+                 how.c_str());
+  }
+  EXPECT_EQ(pclose(batch), 0);
+}
+
+// What is told of a change does not grow with the table, however often, in any order.
+TEST(NetlinkMonitorTest, OfAFullTableOnlyWhatChangesIsTold) {
+  in_namespace([] {
+    make_veth();
+    const TunDevice device = make_tun();
+    ASSERT_TRUE(run("ip link set wg0 up"));
+    constexpr std::size_t kNum = 20000;
+    add_many("via 192.0.2.254", kNum);
+    Watcher watcher("wg0", device.queue(0));
+    EXPECT_GE(watcher.num_told, kNum);
+    watcher.num_told = 0;
+    ASSERT_TRUE(run("ip route del 10.100.3.3/32"));
+    watcher.settle();
+    ASSERT_TRUE(run("ip route add 10.2.0.0/16 via 192.0.2.254"));
+    watcher.settle();
+    EXPECT_EQ(watcher.num_told, 2U);
+    EXPECT_THAT(watcher.routes, Not(Contains("10.100.3.3/32")));
+    EXPECT_THAT(watcher.routes, Contains("10.2.0.0/16"));
+    // In another table as well, and with another metric: it stays as it is.
+    ASSERT_TRUE(
+        run("ip route add 10.100.4.4/32 via 192.0.2.253 metric 9 && ip route del 10.100.4.4/32 "
+            "metric 0; ip route del 10.100.5.5/32 && ip route add 10.100.5.5/32 via 192.0.2.253"));
+    watcher.settle();
+    EXPECT_THAT(watcher.routes, Contains("10.100.4.4/32"));
+    EXPECT_THAT(watcher.routes, Contains("10.100.5.5/32"));
+    EXPECT_LE(watcher.num_told, 2U + 4U);
+  });
+}
+
+// Routes into the tunnel are no routes of the host's, and nobody is given a list of them.
+TEST(NetlinkMonitorTest, AFullTableThroughTheTunIsNotTold) {
+  in_namespace([] {
+    const TunDevice device = make_tun();
+    ASSERT_TRUE(run("ip link set wg0 up"));
+    Watcher watcher("wg0", device.queue(0));
+    watcher.num_told = 0;
+    add_many("dev wg0", 20000);
+    watcher.settle();
+    EXPECT_LT(watcher.num_told, 10U) << "those of its link-local address alone";
+    EXPECT_TRUE(watcher.leads("10.100.3.3/32"));
+    ASSERT_TRUE(run("ip route del 10.100.3.3/32"));
+    watcher.settle();
+    EXPECT_FALSE(watcher.leads("10.100.3.3/32"));
+    EXPECT_TRUE(watcher.leads("10.100.3.4/32"));
+    EXPECT_LT(watcher.num_told, 10U);
   });
 }
 
@@ -203,7 +316,7 @@ TEST(NetlinkMonitorTest, OurRulesAreFollowedAndWhatAKilledDaemonLeftIsRemoved) {
   in_namespace([] {
     make_veth();
     const TunDevice device = make_tun();
-    ASSERT_TRUE(set_link_up("wg0").ok());
+    ASSERT_TRUE(set_link_up(link("wg0")).ok());
     std::vector<PolicyRule> ours;
     for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
       ours.push_back({family, 7200, kMainTable, {}, true});
@@ -345,9 +458,11 @@ TEST(NetlinkMonitorTest, InterfaceIsFollowedIntoAnotherNamespaceAndBack) {
       const std::string there = "nsenter -t " + other + " -n ";
       Watcher watcher("wg0", device.queue(0));
       EXPECT_THAT(watcher.addresses, Contains("192.0.2.1"));
+      EXPECT_EQ(watcher.tunnel.place, TunnelState::Place::kHome);
       ASSERT_TRUE(run("ip link set wg0 netns " + other));
       watcher.settle();
       EXPECT_FALSE(watcher.link.deleted);
+      EXPECT_EQ(watcher.tunnel.place, TunnelState::Place::kMoved);
       EXPECT_THAT(watcher.addresses, Not(Contains("192.0.2.1")));
       ASSERT_TRUE(run(there + "ip link set wg0 mtu 1300 up"));
       ASSERT_TRUE(run(there + "ip address add 10.77.0.1/24 dev wg0"));
@@ -359,9 +474,15 @@ TEST(NetlinkMonitorTest, InterfaceIsFollowedIntoAnotherNamespaceAndBack) {
       EXPECT_THAT(watcher.routes, Contains("10.78.0.0/16"));
       EXPECT_THAT(watcher.routes, Not(Contains("10.77.0.0/24")));
       // The UDP sockets' addresses are still those of the first namespace.
-      ASSERT_TRUE(run("ip address del 192.0.2.1/24 dev eth0"));
+      EXPECT_THAT(watcher.outer, Contains("192.0.2.1"));
+      EXPECT_THAT(watcher.outer, Not(Contains("10.77.0.1")));
+      ASSERT_TRUE(
+          run("ip address add 192.0.2.9/32 dev eth0 && ip address del 192.0.2.1/24 dev eth0"));
       watcher.settle();
       EXPECT_THAT(watcher.removed, Contains("192.0.2.1"));
+      EXPECT_THAT(watcher.outer, Contains("192.0.2.9"));
+      EXPECT_THAT(watcher.outer, Not(Contains("192.0.2.1")));
+      EXPECT_THAT(watcher.addresses, Not(Contains("192.0.2.9")));
       // It may also be followed by one who comes later.
       Watcher late("wg0", device.queue(0));
       EXPECT_EQ(late.link.mtu, 1300U);
@@ -371,7 +492,9 @@ TEST(NetlinkMonitorTest, InterfaceIsFollowedIntoAnotherNamespaceAndBack) {
       watcher.settle();
       EXPECT_FALSE(watcher.link.deleted);
       EXPECT_FALSE(watcher.link.up);  // a move takes it down
+      EXPECT_EQ(watcher.tunnel.place, TunnelState::Place::kHome);
       EXPECT_THAT(watcher.addresses, Contains("2001:db8::1"));
+      EXPECT_THAT(watcher.outer, Contains("192.0.2.9"));
       ASSERT_TRUE(run("ip link set wg0 up"));
       watcher.settle();
       EXPECT_TRUE(watcher.link.up);
@@ -384,20 +507,28 @@ TEST(NetlinkMonitorTest, InterfaceIsFollowedIntoAnotherNamespaceAndBack) {
   });
 }
 
+TEST(NetlinkMonitorTest, ARenamedInterfaceIsToldOf) {
+  in_namespace([] {
+    const TunDevice device = make_tun();
+    Watcher watcher("wg0", device.queue(0));
+    ASSERT_TRUE(run("ip link set wg0 name wg9"));
+    watcher.settle();
+    EXPECT_EQ(watcher.tunnel.place, TunnelState::Place::kRenamed);
+    EXPECT_EQ(watcher.tunnel.name, "wg9");
+    ASSERT_TRUE(run("ip link set wg9 name wg0"));
+    watcher.settle();
+    EXPECT_EQ(watcher.tunnel.place, TunnelState::Place::kHome);
+  });
+}
+
 TEST(NetlinkMonitorTest, OverrunIsAnsweredByADump) {
   in_namespace([] {
     make_veth();
     const TunDevice device = make_tun();
     Watcher watcher("wg0", device.queue(0));
     // More messages than the socket's buffer holds, unread.
-    FILE* const batch = popen("ip -batch - >/dev/null 2>&1", "w");
-    ASSERT_NE(batch, nullptr);
     constexpr int kNum = 40000;
-    for (int i = 0; i < kNum; ++i) {
-      std::fprintf(batch, "route add 10.%d.%d.%d/32 via 192.0.2.254\n", 100 + i / 65536,
-                   i / 256 % 256, i % 256);
-    }
-    EXPECT_EQ(pclose(batch), 0);
+    add_many("via 192.0.2.254", kNum);
     watcher.settle();
     EXPECT_GE(watcher.routes.size(), static_cast<std::size_t>(kNum));
     EXPECT_THAT(watcher.routes, Contains("10.100.0.0/32"));
@@ -447,27 +578,64 @@ TEST(NetlinkConfigTest, AddressAndRouteAreAddedOnceAndConflictsAreErrors) {
     const TunDevice device = make_tun();
     make_veth();
     for (int i = 0; i < 2; ++i) {
-      EXPECT_TRUE(set_link_up("wg0").ok());
-      EXPECT_TRUE(add_address("wg0", *IpAddress::parse("10.0.0.1"), 24).ok());
-      EXPECT_TRUE(add_address("wg0", *IpAddress::parse("fd00::1"), 64).ok());
-      const Status v4 = add_route("wg0", {*Prefix::parse("10.5.0.0/16")});
+      EXPECT_TRUE(set_link_up(link("wg0")).ok());
+      EXPECT_TRUE(add_address(link("wg0"), *IpAddress::parse("10.0.0.1"), 24).ok());
+      EXPECT_TRUE(add_address(link("wg0"), *IpAddress::parse("fd00::1"), 64).ok());
+      const Status v4 = add_route(link("wg0"), {*Prefix::parse("10.5.0.0/16")});
       EXPECT_TRUE(v4.ok()) << v4.error().message;
-      const Status v6 = add_route("wg0", {*Prefix::parse("fd05::/16")});
+      const Status v6 = add_route(link("wg0"), {*Prefix::parse("fd05::/16")});
       EXPECT_TRUE(v6.ok()) << v6.error().message;
     }
     EXPECT_TRUE(run("ip route get 10.5.1.1 | grep -q 'dev wg0'"));
     EXPECT_TRUE(run("ip -6 route get fd05::9 | grep -q 'dev wg0'"));
     ASSERT_TRUE(run("ip route add 10.6.0.0/16 dev eth0"));
-    EXPECT_TRUE(add_route("wg0", {*Prefix::parse("10.6.0.0/16")}).ok());
+    EXPECT_TRUE(add_route(link("wg0"), {*Prefix::parse("10.6.0.0/16")}).ok());
     EXPECT_TRUE(run("ip route get 10.6.1.1 | grep -q 'dev eth0'")) << "the host's own goes before";
-    EXPECT_TRUE(remove_route("wg0", {*Prefix::parse("10.6.0.0/16")}).ok());
+    EXPECT_TRUE(remove_route(link("wg0"), {*Prefix::parse("10.6.0.0/16")}).ok());
     EXPECT_TRUE(run("ip route show 10.6.0.0/16 | grep -q 'dev eth0'")) << "ours alone was removed";
     ASSERT_TRUE(run("ip route add 10.7.0.0/16 dev eth0 metric 1024"));
-    const Status taken = add_route("wg0", {*Prefix::parse("10.7.0.0/16")});
+    const Status taken = add_route(link("wg0"), {*Prefix::parse("10.7.0.0/16")});
     EXPECT_EQ(taken.error().code, EEXIST);
     EXPECT_NE(taken.error().message.find("ip route show 10.7.0.0/16"), std::string::npos);
-    EXPECT_EQ(set_link_up("none").error().code, ENODEV);
-    EXPECT_FALSE(add_address("none", *IpAddress::parse("10.0.0.1"), 24).ok());
+    EXPECT_EQ(find_link("none").error().code, ENODEV);
+    EXPECT_EQ(set_link_up({99, "none"}).error().code, ENODEV);
+    EXPECT_EQ(add_address({99, "none"}, *IpAddress::parse("10.0.0.1"), 24).error().code, ENODEV);
+    EXPECT_EQ(add_route({99, "none"}, {*Prefix::parse("10.8.0.0/16")}).error().code, ENODEV);
+  });
+}
+
+TEST(NetlinkConfigTest, AnIpv6AddressWithAnotherLengthTakesItsOwnPlace) {
+  in_namespace([] {
+    const TunDevice device = make_tun();
+    const Link wg0 = link("wg0");
+    const IpAddress own = *IpAddress::parse("fd00::1");
+    ASSERT_TRUE(run("ip addr add fd00::1/128 dev wg0 && ip addr add fd00::2/128 dev wg0"));
+    EXPECT_TRUE(add_address(wg0, own, 56).ok());
+    EXPECT_TRUE(run("ip addr show wg0 | grep fd00::1/56"));
+    EXPECT_FALSE(run("ip addr show wg0 | grep fd00::1/128"));
+    EXPECT_TRUE(run("ip addr show wg0 | grep fd00::2/128"));
+    // IPv4 has both.
+    ASSERT_TRUE(run("ip addr add 10.0.0.1/32 dev wg0"));
+    for (int i = 0; i < 2; ++i)
+      EXPECT_TRUE(add_address(wg0, *IpAddress::parse("10.0.0.1"), 24).ok());
+    EXPECT_TRUE(run("ip addr show wg0 | grep 10.0.0.1/24"));
+    EXPECT_TRUE(run("ip addr show wg0 | grep 10.0.0.1/32"));
+    // On another link it is another one.
+    ASSERT_TRUE(run("ip addr add fd00::3/128 dev lo"));
+    EXPECT_TRUE(add_address(wg0, *IpAddress::parse("fd00::3"), 56).ok());
+    EXPECT_TRUE(run("ip addr show lo | grep fd00::3/128"));
+    EXPECT_TRUE(run("ip addr show wg0 | grep fd00::3/56"));
+  });
+}
+
+TEST(NetlinkConfigTest, ARenamedLinkIsStillTheSame) {
+  in_namespace([] {
+    const TunDevice device = make_tun();
+    const Link wg0 = link("wg0");
+    ASSERT_TRUE(run("ip link set wg0 name wg9 && ip link add wg0 type veth peer name wg1"));
+    EXPECT_TRUE(add_address(wg0, *IpAddress::parse("10.0.0.1"), 24).ok());
+    EXPECT_TRUE(run("ip addr show wg9 | grep 10.0.0.1/24"));
+    EXPECT_FALSE(run("ip addr show wg0 | grep 10.0.0.1/24"));
   });
 }
 
@@ -496,6 +664,35 @@ TEST(RouteTableTest, SaysWhenAChangeLeavesItUncertain) {
   EXPECT_EQ(table.size(), 0U);
   EXPECT_EQ(table.add(route("fd00::/8", 1), false), Change::kChanged);
   EXPECT_EQ(table.add(route("fd00::/8", 2), false), Change::kUnclear);
+}
+
+// News are what prefixes() shows now; put together they are what it shows.
+TEST(RouteTableTest, NewsAddUpToAllOfIt) {
+  std::mt19937 random(5);
+  const auto below = [&](std::uint32_t end) { return static_cast<std::uint32_t>(random() % end); };
+  RouteTable table;
+  std::set<Prefix> told;
+  for (int round = 0; round < 2000; ++round) {
+    if (below(500) == 0) table.clear();
+    for (std::uint32_t i = below(4); i > 0; --i) {
+      HostRoute one =
+          route(("10." + std::to_string(below(5)) + ".0.0/16").c_str(), below(2), below(3) == 0);
+      one.metric = below(2);
+      one.table = 253 + below(3);
+      if (below(2) == 0) {
+        table.add(one, below(2) == 0);
+      } else {
+        table.remove(one);
+      }
+    }
+    const RouteTable::News news = table.take_news();
+    EXPECT_FALSE(table.has_news());
+    if (news.all) told.clear();
+    for (const Prefix& prefix : news.gone) told.erase(prefix);
+    told.insert(news.there.begin(), news.there.end());
+    const std::vector<Prefix> shown = table.prefixes();
+    ASSERT_EQ(told, std::set<Prefix>(shown.begin(), shown.end())) << round;
+  }
 }
 
 }  // namespace

@@ -55,12 +55,12 @@ TEST(TunDeviceTest, TheInterfaceGetsNoLinkLocalAddress) {
   in_namespace([] {
     const Result<TunDevice> device = TunDevice::create("wg0", 1, 1420);
     ASSERT_TRUE(device.ok()) << device.error().message;
-    ASSERT_TRUE(set_no_link_local("wg0").ok());
-    ASSERT_TRUE(set_link_up("wg0").ok());
+    ASSERT_TRUE(set_no_link_local(link("wg0")).ok());
+    ASSERT_TRUE(set_link_up(link("wg0")).ok());
     EXPECT_FALSE(run("ip -6 address show dev wg0 | grep fe80"));
     // IPv6 leaves an interface whose MTU is less than its least.
-    ASSERT_TRUE(set_link_mtu("wg0", 1000).ok());
-    EXPECT_EQ(set_no_link_local("wg0").error().code, EAFNOSUPPORT);
+    ASSERT_TRUE(set_link_mtu(link("wg0"), 1000).ok());
+    EXPECT_EQ(set_no_link_local(link("wg0")).error().code, EAFNOSUPPORT);
   });
 }
 
@@ -173,9 +173,9 @@ INSTANTIATE_TEST_SUITE_P(Both, TunEngineTest,
 TunDevice up_tun(std::size_t num_queues = 1) {
   Result<TunDevice> device = TunDevice::create("wg0", num_queues, 1420);
   EXPECT_TRUE(device.ok());
-  EXPECT_TRUE(add_address("wg0", *IpAddress::parse("10.9.0.1"), 24).ok());
-  EXPECT_TRUE(add_address("wg0", *IpAddress::parse("fd09::1"), 64).ok());
-  EXPECT_TRUE(set_link_up("wg0").ok());
+  EXPECT_TRUE(add_address(link("wg0"), *IpAddress::parse("10.9.0.1"), 24).ok());
+  EXPECT_TRUE(add_address(link("wg0"), *IpAddress::parse("fd09::1"), 64).ok());
+  EXPECT_TRUE(set_link_up(link("wg0")).ok());
   return std::move(*device);
 }
 
@@ -483,8 +483,8 @@ TEST_P(TunEngineTest, QueueWithoutVnetHeaderCarriesPlainPackets) {
   in_namespace([&] {
     Result<TunDevice> device = TunDevice::adopt(UniqueFd(open_tun("wg0", IFF_TUN | IFF_NO_PI)));
     ASSERT_TRUE(device.ok());
-    ASSERT_TRUE(add_address("wg0", *IpAddress::parse("10.9.0.1"), 24).ok());
-    ASSERT_TRUE(set_link_up("wg0").ok());
+    ASSERT_TRUE(add_address(link("wg0"), *IpAddress::parse("10.9.0.1"), 24).ok());
+    ASSERT_TRUE(set_link_up(link("wg0")).ok());
     EngineParts parts;
     parts.tun = device->queue(0);
     parts.tun_has_vnet_header = false;
