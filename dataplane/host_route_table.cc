@@ -98,7 +98,7 @@ std::size_t HostRouteTable::set(const HostRoutes& told, const std::vector<IpAddr
   return table.commit();
 }
 
-void HostRouteTable::compare_routes(Prefixes all, Prefixes& came, Prefixes& gone) const {
+void HostRouteTable::compare_routes(const Prefixes& all, Prefixes& came, Prefixes& gone) const {
   Prefixes present;
   table_.for_each([&](const Prefix& prefix, const Mark* mark) {
     if (mark->route) present.push_back(prefix);

@@ -35,7 +35,7 @@ class HostRouteTable {
   using Prefixes = std::vector<Prefix>;  // sorted, each once
 
   // Of all routes, those that came and those that went.
-  void compare_routes(Prefixes all, Prefixes& came, Prefixes& gone) const;
+  void compare_routes(const Prefixes& all, Prefixes& came, Prefixes& gone) const;
 
   std::mutex mutex_;
   PrefixMap<Mark> table_;
