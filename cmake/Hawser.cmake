@@ -34,7 +34,8 @@ endfunction()
 
 # hawser_precompile(HEADERS... TARGETS...)
 # With HAWSER_PCH the targets share these headers precompiled, by way of the first one. For the
-# presets with tests; `release` and `bench` compile each file as it is written.
+# presets that build everything once more; `dev` and `release` compile each file as it is written (and
+# g++ 12 warns of its own library where that is precompiled).
 function(hawser_precompile)
   cmake_parse_arguments(PCH "" "" "HEADERS;TARGETS" ${ARGN})
   if(NOT HAWSER_PCH)

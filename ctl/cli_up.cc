@@ -163,18 +163,18 @@ class TunnelUp {
 
   // What there is of it; and what cannot be undone. The interface takes its routes along.
   std::string undo() {
-    std::string faults;
+    std::vector<std::string> faults;
     const auto note = [&](const Status& done) {
-      if (!done) faults += "; " + done.error().message;
+      if (!done) faults.push_back(done.error().message);
     };
     if (has_daemon_) {
       note(end_daemon(place_));
       note(remove_stale_rules());
     }
     if (has_dns_) note(remove_name_servers(name_.interface));
-    if (!faults.empty()) return faults.substr(2);
+    if (!faults.empty()) return fmt::format("{}", fmt::join(faults, "; "));
     if (has_hooks(file_, "PreUp") || has_hooks(file_, "PostUp")) {
-      return std::string(kUndone) + ", but for what its hooks did";
+      return fmt::format("{}, but for what its hooks did", kUndone);
     }
     return kUndone;
   }
