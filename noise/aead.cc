@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "noise/aead_backends.h"
+#include "noise/aead_lanes.h"
 
 namespace hawser {
 namespace {
@@ -113,6 +114,8 @@ std::string_view to_string(AeadKind kind) {
       return "boringssl";
     case AeadKind::kIpsecMb:
       return "ipsec-mb";
+    case AeadKind::kLanes:
+      return "lanes";
   }
   return "unknown";
 }
@@ -128,6 +131,8 @@ std::unique_ptr<Aead> make_aead(AeadKind kind) {
 #else
       return nullptr;
 #endif
+    case AeadKind::kLanes:
+      return noise_internal::make_lanes_aead(noise_internal::best_lanes());
     case AeadKind::kAuto:
       break;
   }

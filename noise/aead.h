@@ -31,9 +31,9 @@ class Aead {
   virtual void open(std::span<AeadJob> jobs) = 0;
 };
 
-enum class AeadKind : std::uint8_t { kAuto, kBoringSsl, kIpsecMb };
+enum class AeadKind : std::uint8_t { kAuto, kBoringSsl, kIpsecMb, kLanes };
 
-// Names for --aead: "auto", "boringssl", "ipsec-mb".
+// Names for --aead: "auto", "boringssl", "ipsec-mb", "lanes".
 std::string_view to_string(AeadKind kind);
 
 // Null when this build or processor lacks the backend. kAuto is not accepted here.
