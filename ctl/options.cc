@@ -106,7 +106,8 @@ void declare_options(CLI::App& app, Texts& texts) {
   add_text(app, "hosts-file", texts.hosts_file, "PATH|none",
            "Where the network's host names go [/etc/hosts; none with --no-tun]");
   add_text(app, "fwmark", texts.fwmark, "MARK", "Mark of outgoing packets, 0 or off for none [0]");
-  add_text(app, "aead", texts.aead, "auto|boringssl|ipsec-mb", "ChaCha20-Poly1305 library [auto]");
+  add_text(app, "aead", texts.aead, "auto|boringssl|ipsec-mb|lanes",
+           "What computes ChaCha20-Poly1305 [auto]");
   add_text(app, "log-level", texts.log_level, "verbose|debug|info|error|silent",
            "How much is logged [info]");
   add_text(app, "log-file", texts.log_file, "PATH",
@@ -368,8 +369,9 @@ DaemonOptions Checker::check() {
   check_addresses(out);
   out.engine = choice("engine", texts_.engine,
                       std::array{EngineKind::kAuto, EngineKind::kIoUring, EngineKind::kEpoll});
-  out.aead = choice("aead", texts_.aead,
-                    std::array{AeadKind::kAuto, AeadKind::kBoringSsl, AeadKind::kIpsecMb});
+  out.aead = choice(
+      "aead", texts_.aead,
+      std::array{AeadKind::kAuto, AeadKind::kBoringSsl, AeadKind::kIpsecMb, AeadKind::kLanes});
   out.num_workers = number("workers", texts_.workers, 1, kMaxWorkers, 0);
   out.mtu = static_cast<std::uint32_t>(number("mtu", texts_.mtu, kMinMtu, kMaxMtu, kDefaultMtu));
   check_mtu(out);

@@ -66,30 +66,27 @@ std::thread start_thread(const std::string& name, Body body) {
 Result<std::unique_ptr<WorkerPool>> WorkerPool::make(const Parts& parts, const LogSink& log) {
   std::unique_ptr<WorkerPool> pool(new WorkerPool());
   pool->device_ = &parts.device;
-  std::unique_ptr<Aead> aead =
+  const std::optional<AeadTable> aead =
       choose_aead(parts.aead, pool->aead_reason_, [] { return boot_now().time_since_epoch(); });
-  if (aead == nullptr) {
+  if (!aead) {
     return Error{
         fmt::format("--aead={}: {}; try --aead=auto", to_string(parts.aead), pool->aead_reason_),
         EOPNOTSUPP};
   }
-  pool->aead_name_ = std::string(aead->name());
+  pool->aead_name_ = aead_table_name(*aead);
   // It stands beside the name everywhere.
   if (pool->aead_reason_.starts_with(pool->aead_name_ + ": ")) {
     pool->aead_reason_.erase(0, pool->aead_name_.size() + 2);
   }
-  const AeadKind aead_kind = aead_kind_of(*aead);
   for (std::size_t i = 0; i < parts.sockets.workers.size(); ++i) {
-    if (i > 0) aead = make_aead(aead_kind);
-    if (Status made = pool->make_worker(parts, i, std::move(aead)); !made) return made.error();
+    if (Status made = pool->make_worker(parts, i, make_aead(*aead)); !made) return made.error();
   }
-  if (Status made = pool->make_handshake_loop(parts, make_aead(aead_kind)); !made)
-    return made.error();
+  if (Status made = pool->make_handshake_loop(parts, make_aead(*aead)); !made) return made.error();
   if (log) {
     if (!pool->engine_reason_.empty()) {
       log(LogLevel::kInfo, fmt::format("engine {}: {}", pool->engine_name_, pool->engine_reason_));
     }
-    log(LogLevel::kDebug, fmt::format("AEAD {}: {}", pool->aead_name_, pool->aead_reason_));
+    log(LogLevel::kInfo, fmt::format("AEAD {}: {}", pool->aead_name_, pool->aead_reason_));
   }
   return pool;
 }

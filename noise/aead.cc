@@ -10,7 +10,7 @@ namespace hawser {
 namespace {
 
 constexpr std::uint32_t kMaxTestedLen = 2048;
-constexpr std::size_t kBatch = 32;
+constexpr std::size_t kBatch = 64;  // a longest train
 constexpr std::size_t kSlack = 32;  // 16 bytes to vary the alignment, 16 that must stay untouched
 constexpr std::size_t kSlotLen = kMaxTestedLen + kAeadTagLen + kSlack;
 constexpr std::uint8_t kCanary = 0xa5;
@@ -24,14 +24,17 @@ std::uint64_t next_value(std::uint64_t& state) {
   return value ^ (value >> 31);
 }
 
-// AgreementTrial runs one batch of consecutive lengths, each with its own key, counter and
-// alignment, through both.
+// AgreementTrial runs one batch of consecutive lengths, each with its own counter and alignment,
+// through both.
 class AgreementTrial {
  public:
   AgreementTrial(Aead& reference, Aead& candidate) : reference_(reference), candidate_(candidate) {}
 
-  bool run(std::uint32_t first_len, std::size_t num) {
-    prepare(first_len, num);
+  // Whose keys the packets of a batch have: a backend may do otherwise with a train's.
+  enum class Keys { kOneEach, kOne };
+
+  bool run(Keys keys, std::uint32_t first_len, std::size_t num) {
+    prepare(keys, first_len, num);
     reference_.seal(std::span(expected_jobs_).first(num));
     candidate_.seal(std::span(jobs_).first(num));
     if (!all_ok(num) || expected_ != actual_) return false;
@@ -49,7 +52,7 @@ class AgreementTrial {
   }
 
  private:
-  void prepare(std::uint32_t first_len, std::size_t num) {
+  void prepare(Keys keys, std::uint32_t first_len, std::size_t num) {
     plain_.assign(kBatch * kSlotLen, kCanary);
     for (std::size_t i = 0; i < num; ++i) {
       for (std::uint8_t& byte : keys_[i].mutable_bytes()) {
@@ -61,7 +64,8 @@ class AgreementTrial {
         plain_[offset + k] = static_cast<std::uint8_t>(next_value(seed_));
       }
       offsets_[i] = offset;
-      jobs_[i] = AeadJob{nullptr, len, false, next_value(seed_), &keys_[i]};
+      jobs_[i] =
+          AeadJob{nullptr, len, false, next_value(seed_), &keys_[keys == Keys::kOne ? 0 : i]};
     }
     expected_ = plain_;
     actual_ = plain_;
@@ -142,10 +146,18 @@ std::unique_ptr<Aead> make_aead(AeadKind kind) {
 bool aead_agrees(Aead& candidate) {
   const std::unique_ptr<Aead> reference = noise_internal::make_boringssl_aead();
   AgreementTrial trial(*reference, candidate);
-  for (std::uint32_t len = 0; len <= kMaxTestedLen; len += kBatch) {
-    if (!trial.run(len, std::min<std::size_t>(kBatch, kMaxTestedLen + 1 - len))) return false;
-  }
-  return true;
+  const auto all_lens = [&](AgreementTrial::Keys keys, auto next_num) {
+    for (std::uint32_t len = 0; len <= kMaxTestedLen;) {
+      const std::size_t num = std::min<std::size_t>(next_num(), kMaxTestedLen + 1 - len);
+      if (!trial.run(keys, len, num)) return false;
+      len += static_cast<std::uint32_t>(num);
+    }
+    return true;
+  };
+  std::size_t last = 0;
+  return all_lens(AgreementTrial::Keys::kOneEach, [] { return kBatch / 2; }) &&
+         // Trains of 1, 2, 3, ... 64 packets.
+         all_lens(AgreementTrial::Keys::kOne, [&last] { return last = last % kBatch + 1; });
 }
 
 }  // namespace hawser

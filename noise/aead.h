@@ -1,6 +1,7 @@
 #pragma once
-// ChaCha20-Poly1305 for transport data (RFC 8439), a batch at a time, behind one interface. No
-// primitive is ours: each backend is a library's.
+// ChaCha20-Poly1305 for transport data (RFC 8439), a batch at a time, behind one interface. The
+// backends are libraries', but for one: lanes, which works on the packets of a train side by side
+// (noise/aead_lanes.h).
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -39,8 +40,9 @@ std::string_view to_string(AeadKind kind);
 // Null when this build or processor lacks the backend. kAuto is not accepted here.
 std::unique_ptr<Aead> make_aead(AeadKind kind);
 
-// Does `candidate` agree with BoringSSL, seal and open, on every length class (0–2,048, and refuses
-// a wrong tag)? Deterministic; a fraction of a second.
+// Does `candidate` agree with BoringSSL, seal and open, on every length (0–2,048), with a key for
+// each packet and with one key for trains of 1 to 64, and refuse what is spoilt? Deterministic; a
+// fraction of a second.
 bool aead_agrees(Aead& candidate);
 
 }  // namespace hawser

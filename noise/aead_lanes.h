@@ -42,6 +42,9 @@ struct LanesForm {
   std::string_view name;
   void (*seal)(LanesScratch& scratch, const std::uint8_t* key, LanesJobs jobs);
   void (*open)(LanesScratch& scratch, const std::uint8_t* key, LanesJobs jobs);
+  // The part between: the tags of the jobs' texts, as they are, under the one-time keys in
+  // `scratch` (whose zeros are zero), into its tags.
+  void (*authenticate)(LanesScratch& scratch, LanesJobs jobs);
   // Zeroes every vector register that the form uses. (vzeroupper leaves zmm16 to zmm31.)
   void (*clear_registers)();
 };

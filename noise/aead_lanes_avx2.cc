@@ -171,7 +171,8 @@ HAWSER_LANES_TARGET void clear_avx2() {
 }  // namespace
 
 const LanesForm* avx2_lanes() {
-  static constexpr LanesForm kForm{"avx2", seal_avx2, open_avx2, clear_avx2};
+  static constexpr LanesForm kForm{"avx2", seal_avx2, open_avx2, authenticate_tile<Avx2>,
+                                   clear_avx2};
   return __builtin_cpu_supports("avx2") ? &kForm : nullptr;
 }
 

@@ -183,7 +183,8 @@ bool has_avx512() {
 }  // namespace
 
 const LanesForm* avx512_lanes() {
-  static constexpr LanesForm kForm{"avx512", seal_avx512, open_avx512, clear_avx512};
+  static constexpr LanesForm kForm{"avx512", seal_avx512, open_avx512, authenticate_tile<Avx512>,
+                                   clear_avx512};
   return has_avx512() ? &kForm : nullptr;
 }
 

@@ -187,7 +187,8 @@ void open_portable(LanesScratch& scratch, const std::uint8_t* key, LanesJobs job
 void clear_nothing() {}
 
 template <class V>
-constexpr LanesForm kForm{"portable", seal_portable<V>, open_portable<V>, clear_nothing};
+constexpr LanesForm kForm{"portable", seal_portable<V>, open_portable<V>, authenticate_tile<V>,
+                          clear_nothing};
 
 }  // namespace
 

@@ -61,7 +61,7 @@ int fail(const Error& error) {
 int time_backends(const Settings& settings) {
   if (!init_crypto()) return fail({"the cryptographic libraries do not start", 0});
   Json backends = Json::object();
-  for (const AeadKind kind : {AeadKind::kBoringSsl, AeadKind::kIpsecMb}) {
+  for (const AeadKind kind : {AeadKind::kBoringSsl, AeadKind::kIpsecMb, AeadKind::kLanes}) {
     const auto times = time_aead(kind, settings.padded(), settings.duration_ns());
     if (!times) continue;
     backends[std::string(to_string(kind))] = {{"open_ns", times->open}, {"seal_ns", times->seal}};

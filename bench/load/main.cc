@@ -95,8 +95,10 @@ int run(const RunOptions& options) {
   // Sleeps end when they are due, not 50 µs later.
   ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   std::string why;
-  const std::unique_ptr<Aead> aead =
+  const std::optional<AeadTable> table =
       choose_aead(AeadKind::kAuto, why, [] { return Duration(monotonic_ns()); });
+  if (!table) return fail(Error{why, 0});
+  const std::unique_ptr<Aead> aead = make_aead(*table);
   const Result<ProcessMeter> target = ProcessMeter::open(options.pid);
   if (!target) return fail(target.error());
   Result<PeerGroup> peers =

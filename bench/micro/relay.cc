@@ -45,6 +45,7 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
 
 BENCHMARK_CAPTURE(relay, boringssl, AeadKind::kBoringSsl)->Apply(shapes)->Name("relay/boringssl");
 BENCHMARK_CAPTURE(relay, ipsec_mb, AeadKind::kIpsecMb)->Apply(shapes)->Name("relay/ipsec_mb");
+BENCHMARK_CAPTURE(relay, lanes, AeadKind::kLanes)->Apply(shapes)->Name("relay/lanes");
 
 }  // namespace
 }  // namespace hawser::bench

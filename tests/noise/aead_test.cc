@@ -1,5 +1,6 @@
 #include "noise/aead.h"
 
+#include <gmock/gmock.h>
 #include <sodium.h>
 
 #include <atomic>
@@ -201,16 +202,26 @@ TEST_P(AeadBackend, BatchesAllocateNothing) {
 #endif
 
 std::string backend_name(const testing::TestParamInfo<AeadKind>& backend) {
-  return backend.param == AeadKind::kBoringSsl ? "BoringSsl" : "IpsecMb";
+  switch (backend.param) {
+    case AeadKind::kBoringSsl:
+      return "BoringSsl";
+    case AeadKind::kIpsecMb:
+      return "IpsecMb";
+    default:
+      return "Lanes";
+  }
 }
 INSTANTIATE_TEST_SUITE_P(All, AeadBackend,
-                         testing::Values(AeadKind::kBoringSsl, AeadKind::kIpsecMb), backend_name);
+                         testing::Values(AeadKind::kBoringSsl, AeadKind::kIpsecMb,
+                                         AeadKind::kLanes),
+                         backend_name);
 
 TEST(AeadNames, AreThoseOfTheCommandLine) {
   EXPECT_EQ(to_string(AeadKind::kAuto), "auto");
   EXPECT_EQ(to_string(AeadKind::kBoringSsl), "boringssl");
   EXPECT_EQ(to_string(AeadKind::kIpsecMb), "ipsec-mb");
-  EXPECT_EQ(aead_kind_of(*make_aead(AeadKind::kBoringSsl)), AeadKind::kBoringSsl);
+  EXPECT_EQ(to_string(AeadKind::kLanes), "lanes");
+  EXPECT_EQ(make_aead(AeadKind::kBoringSsl)->name(), "boringssl");
 }
 
 // A backend that is right but for one defect.
@@ -242,6 +253,25 @@ TEST(AeadAgrees, TakesABackendWithoutDefect) {
   EXPECT_TRUE(aead_agrees(fine));
 }
 
+// Right for packets with a key each, wrong for the third of a train.
+class WrongForTrains final : public Aead {
+ public:
+  std::string_view name() const override { return "wrong-for-trains"; }
+  void seal(std::span<AeadJob> jobs) override {
+    good_->seal(jobs);
+    if (jobs.size() > 2 && jobs[2].key == jobs[1].key) jobs[2].data[jobs[2].len] ^= 1;
+  }
+  void open(std::span<AeadJob> jobs) override { good_->open(jobs); }
+
+ private:
+  std::unique_ptr<Aead> good_ = make_aead(AeadKind::kBoringSsl);
+};
+
+TEST(AeadAgrees, TriesTrainsUnderOneKey) {
+  WrongForTrains wrong;
+  EXPECT_FALSE(aead_agrees(wrong));
+}
+
 TEST(AeadAgrees, RefusesEachKindOfDefect) {
   const auto flip_text_at_1537 = [](AeadJob& job) {
     if (job.len == 1537) job.data[1536] ^= 1;
@@ -270,46 +300,93 @@ TEST(AeadAgrees, RefusesEachKindOfDefect) {
   EXPECT_FALSE(aead_agrees(broken));
 }
 
-// A clock on which timing the first backend takes longer (or less long) than the second.
-MonotonicReader first_backend_is(bool slow) {
-  return [slow, reading = Duration(0), num = 0]() mutable {
-    const bool first_backend = num++ < 48;
-    reading += microseconds(first_backend == slow ? 50 : 20);
+// A clock on which the `fast`-th backend to be timed takes less than the others, except for single
+// packets, where the `fast_single`-th does.
+MonotonicReader clock_for(std::size_t num_backends, std::size_t fast, std::size_t fast_single) {
+  constexpr std::size_t kRounds = 7;
+  constexpr std::size_t kShapes = 3;
+  return [=, reading = Duration(0), num = std::size_t{0}]() mutable {
+    const bool ends = num % 2 == 1;
+    const std::size_t stretch = num++ / 2;
+    const std::size_t shape = stretch / (num_backends * kRounds) % kShapes;
+    const std::size_t fastest = shape == 0 ? fast_single : fast;
+    if (ends) reading += microseconds(stretch % num_backends == fastest ? 20 : 50);
     return reading;
   };
 }
 
-TEST(ChooseAead, TakesTheFastestThatAgrees) {
-  std::string why;
-  const bool has_ipsec_mb = make_aead(AeadKind::kIpsecMb) != nullptr;
-  const auto slow_first = choose_aead(AeadKind::kAuto, why, first_backend_is(true));
-  ASSERT_TRUE(slow_first);
-  EXPECT_EQ(slow_first->name(), has_ipsec_mb ? "ipsec-mb" : "boringssl") << why;
-  const auto fast_first = choose_aead(AeadKind::kAuto, why, first_backend_is(false));
-  ASSERT_TRUE(fast_first);
-  EXPECT_EQ(fast_first->name(), "boringssl") << why;
-  EXPECT_NE(why.find("fastest"), std::string::npos) << why;
-  EXPECT_EQ(why.find('\n'), std::string::npos);
-  if (!has_ipsec_mb) {
-    EXPECT_NE(why.find("ipsec-mb not available"), std::string::npos) << why;
+std::vector<AeadKind> backends_here() {
+  std::vector<AeadKind> kinds;
+  for (const AeadKind kind : {AeadKind::kBoringSsl, AeadKind::kIpsecMb, AeadKind::kLanes}) {
+    if (make_aead(kind)) kinds.push_back(kind);
   }
+  return kinds;
+}
+
+TEST(ChooseAead, TakesTheFastestThatAgrees) {
+  const std::vector<AeadKind> kinds = backends_here();
+  for (std::size_t fast = 0; fast < kinds.size(); ++fast) {
+    std::string why;
+    const auto chosen = choose_aead(AeadKind::kAuto, why, clock_for(kinds.size(), fast, fast));
+    ASSERT_TRUE(chosen);
+    EXPECT_EQ(*chosen, aead_table_of(kinds[fast])) << why;
+    EXPECT_EQ(make_aead(*chosen)->name(), to_string(kinds[fast]));
+    EXPECT_THAT(why, testing::StartsWith(std::string(to_string(kinds[fast])) + ": fastest"));
+    EXPECT_EQ(why.find('\n'), std::string::npos);
+    if (kinds.size() < 3) {
+      EXPECT_THAT(why, testing::HasSubstr("not available"));
+    }
+  }
+}
+
+TEST(ChooseAead, MayTakeAnotherForSinglePacketsThanForTrains) {
+  const std::vector<AeadKind> kinds = backends_here();
+  if (kinds.size() < 2) GTEST_SKIP() << "there is but one backend here";
+  const std::size_t last = kinds.size() - 1;
+  std::string why;
+  const auto chosen = choose_aead(AeadKind::kAuto, why, clock_for(kinds.size(), last, 0));
+  ASSERT_TRUE(chosen);
+  for (const auto& row : *chosen) {
+    EXPECT_EQ(row, (std::array{AeadKind::kBoringSsl, kinds[last], kinds[last]})) << why;
+  }
+  EXPECT_EQ(aead_table_name(*chosen), std::string(to_string(kinds[last])) + "+boringssl");
+  const auto aead = make_aead(*chosen);
+  ASSERT_TRUE(aead);
+  EXPECT_EQ(aead->name(), aead_table_name(*chosen));
+  EXPECT_TRUE(aead_agrees(*aead));
 }
 
 TEST(ChooseAead, WithoutAClockTakesBoringSsl) {
   std::string why;
-  const auto aead = choose_aead(AeadKind::kAuto, why, nullptr);
-  ASSERT_TRUE(aead);
-  EXPECT_EQ(aead->name(), "boringssl");
+  const auto chosen = choose_aead(AeadKind::kAuto, why, nullptr);
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(*chosen, aead_table_of(AeadKind::kBoringSsl));
 }
 
 TEST(ChooseAead, TakesWhatIsAskedForOrSaysWhyNot) {
   std::string why;
-  const auto aead = choose_aead(AeadKind::kBoringSsl, why, nullptr);
-  ASSERT_TRUE(aead);
+  const auto chosen = choose_aead(AeadKind::kBoringSsl, why, nullptr);
+  ASSERT_TRUE(chosen);
   EXPECT_EQ(why, "boringssl: asked for");
-  const auto other = choose_aead(AeadKind::kIpsecMb, why, nullptr);
-  EXPECT_EQ(other != nullptr, make_aead(AeadKind::kIpsecMb) != nullptr);
-  EXPECT_NE(why.find(other ? "asked for" : "not available"), std::string::npos) << why;
+  for (const AeadKind kind : {AeadKind::kIpsecMb, AeadKind::kLanes}) {
+    const auto other = choose_aead(kind, why, nullptr);
+    EXPECT_EQ(other.has_value(), make_aead(kind) != nullptr);
+    EXPECT_THAT(why, testing::HasSubstr(other ? "asked for" : "not available"));
+  }
+}
+
+TEST(AeadClasses, GoByTheMeanLengthAndTheNumberOfPackets) {
+  EXPECT_EQ(aead_size_class(0, 1), 0U);
+  EXPECT_EQ(aead_size_class(128 * 16, 16), 0U);
+  EXPECT_EQ(aead_size_class(576, 1), 1U);
+  EXPECT_EQ(aead_size_class(std::uint64_t{1424} * 64, 64), 2U);
+  EXPECT_EQ(aead_size_class(65'535, 1), 2U);
+  EXPECT_EQ(aead_shape_class(1), 0U);
+  EXPECT_EQ(aead_shape_class(2), 0U);
+  EXPECT_EQ(aead_shape_class(3), 1U);
+  EXPECT_EQ(aead_shape_class(7), 1U);
+  EXPECT_EQ(aead_shape_class(8), 2U);
+  EXPECT_EQ(aead_shape_class(64), 2U);
 }
 
 }  // namespace
