@@ -118,6 +118,7 @@ std::vector<Candidate> find_candidates(std::string& refused) {
 // The fastest for one class. `line` gets "small train: lanes 140, boringssl 480", best first.
 AeadKind fastest(std::vector<Candidate>& candidates, std::string& line) {
   std::vector<std::pair<Duration, AeadKind>> order;
+  order.reserve(candidates.size());
   for (Candidate& candidate : candidates) order.emplace_back(candidate.middle(), candidate.kind);
   std::stable_sort(order.begin(), order.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });

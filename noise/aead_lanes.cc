@@ -10,7 +10,7 @@ namespace {
 
 // What the forms' functions may have left on the stack below their caller; a test looks whether it
 // suffices.
-constexpr std::size_t kStackBelow = 12 * 1024;
+constexpr std::size_t kStackBelow = 12'288;
 
 __attribute__((noinline)) void clear_stack_below() {
   std::array<std::uint8_t, kStackBelow> below;

@@ -114,7 +114,7 @@ struct Avx2 {
   static HAWSER_LANES_INLINE void load_units(Limbs (&words)[8],
                                              const std::uint8_t* const (&at)[4]) {
     HAWSER_LANES_UNROLL
-    for (int half = 0; half < 2; ++half) {
+    for (std::size_t half = 0; half < 2; ++half) {
       const __m256i a = load_any(at[0] + 32 * half);
       const __m256i b = load_any(at[1] + 32 * half);
       const __m256i c = load_any(at[2] + 32 * half);

@@ -110,7 +110,7 @@ struct Avx512 {
     __m512i low[4];
     __m512i high[4];
     HAWSER_LANES_UNROLL
-    for (int i = 0; i < 4; ++i) {
+    for (std::size_t i = 0; i < 4; ++i) {
       const __m512i a = _mm512_loadu_si512(at[2 * i]);
       const __m512i b = _mm512_loadu_si512(at[2 * i + 1]);
       low[i] = _mm512_unpacklo_epi64(a, b);

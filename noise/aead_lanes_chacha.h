@@ -61,7 +61,7 @@ struct ChachaKey {
 template <class V>
 HAWSER_LANES_INLINE void spread_key(ChachaKey<V>& out, const std::uint8_t* key) {
   HAWSER_LANES_UNROLL
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     std::uint32_t word = 0;
     __builtin_memcpy(&word, key + 4 * i, sizeof word);
     out.words[i] = V::broadcast(word);

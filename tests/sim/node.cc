@@ -45,7 +45,7 @@ bool MemoryTimestampStore::reserve(const PublicKey& identity, const WallTime& un
 
 Node::Node(const DeviceOptions& options, const PrivateKey& key, std::uint64_t seed,
            TunFeatures features, TimestampStore* store)
-    : random_(seed), public_key_(key.derive_public()) {
+    : random_(seed), public_key_(key.derive_public()), features_(features) {
   device_ = std::make_unique<Device>(
       options, random_, [this](LogLevel, const std::string& text) { log.push_back(text); }, store);
   device_->set_handshake_waker([this] { woken_ = true; });
@@ -53,6 +53,10 @@ Node::Node(const DeviceOptions& options, const PrivateKey& key, std::uint64_t se
   DeviceChange change;
   change.private_key = key.clone();
   apply(std::move(change));
+}
+
+void Node::use_aead(std::unique_ptr<Aead> aead) {
+  path_ = std::make_unique<PacketPath>(*device_, std::move(aead), features_);
 }
 
 void Node::apply(DeviceChange change) {

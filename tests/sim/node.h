@@ -10,6 +10,7 @@
 
 #include "dataplane/device.h"
 #include "dataplane/packet_path.h"
+#include "noise/aead.h"
 #include "tests/sim/inner_packet.h"
 #include "tests/sim/seeded_random.h"
 
@@ -42,6 +43,9 @@ class Node {
 
   Device& device() { return *device_; }
   const PublicKey& public_key() const { return public_key_; }
+
+  // From now on packets go through another AEAD.
+  void use_aead(std::unique_ptr<Aead> aead);
 
   void set_now(const Now& now) { now_ = now; }
   const Now& now() const { return now_; }
@@ -84,6 +88,7 @@ class Node {
   SeededRandom random_;
   PublicKey public_key_;
   std::unique_ptr<Device> device_;
+  TunFeatures features_;
   std::unique_ptr<PacketPath> path_;
   Now now_;
   bool woken_ = false;
