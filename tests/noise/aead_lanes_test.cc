@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <ostream>
 #include <string>
 
 #include "base/wire.h"
@@ -20,6 +21,8 @@ using noise_internal::LanesScratch;
 struct NamedForm {
   const char* name;
   const LanesForm* form;  // null: not on this processor
+
+  friend void PrintTo(const NamedForm& form, std::ostream* out) { *out << form.name; }
 };
 
 // Packets in one buffer, 16 bytes and `gap` between them, which must stay as they are.
