@@ -146,13 +146,14 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
   std::uint32_t wake = kFlushStaged;
   if (change.name) peer->control.name = std::move(*change.name);
   if (change.persistent_keepalive) {
-    const std::uint16_t old = peer->persistent_keepalive.exchange(*change.persistent_keepalive);
+    const std::uint16_t old =
+        peer->timers.persistent_keepalive.exchange(*change.persistent_keepalive);
     if (old == 0 && *change.persistent_keepalive != 0) wake |= kSendKeepalive;
   }
   if (change.endpoint) {
     Endpoint known;
     const bool is_first = !peer->endpoint.get(known);
-    if (is_first && peer->persistent_keepalive.load() != 0) wake |= kSendKeepalive;
+    if (is_first && peer->timers.persistent_keepalive.load() != 0) wake |= kSendKeepalive;
     peer->endpoint.configure(*change.endpoint);
     if (change.tries_other_endpoint) wake |= kTryOtherEndpoint;
   }
@@ -210,7 +211,7 @@ void Configurator::remove_peer(Peer& peer, AllowedIpsEdit& edit) {
   for (const Prefix& prefix : peer.control.allowed_ips) edit.remove(prefix);
   peer.control.allowed_ips.clear();
   handshaker_.clear_peer(peer, DropReason::kStagedExpired);
-  handshaker_.forget_timers(peer);
+  state_.timers.forget(peer);
   // What it dropped stays on record.
   state_.drops.take_over(peer.drops);
   peer.control.removed = true;

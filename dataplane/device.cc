@@ -78,12 +78,12 @@ void Device::set_up(bool up, const Now&) {
     if (state.up.exchange(up) == up) return;
     for (const auto& [order, peer] : state.peers_in_order) {
       if (up) {
-        const bool persistent = peer->persistent_keepalive.load() != 0;
+        const bool persistent = peer->timers.persistent_keepalive.load() != 0;
         state.attention.push(*peer, persistent ? kFlushStaged | kSendKeepalive : kFlushStaged);
       } else {
         impl_->handshaker.clear_peer(*peer, DropReason::kInterfaceDown);
-        peer->control.last_handshake_sent.reset();
-        impl_->handshaker.reschedule(*peer);
+        peer->timers.allow_initiation_at_once();
+        state.timers.reschedule(*peer);
       }
     }
   }
@@ -138,15 +138,15 @@ PeerView Device::Impl::view_of(const Peer& peer, Instant now) const {
   view.preshared_key = peer.control.handshake.preshared_key().clone();
   Endpoint endpoint;
   if (peer.endpoint.get(endpoint)) view.endpoint = endpoint;
-  view.last_handshake = peer.control.last_handshake_complete;
+  view.last_handshake = peer.timers.last_handshake_complete();
   view.tx_bytes = peer.tx_bytes.load(std::memory_order_relaxed);
   view.rx_bytes = peer.rx_bytes.load(std::memory_order_relaxed);
-  view.persistent_keepalive = peer.persistent_keepalive.load();
+  view.persistent_keepalive = peer.timers.persistent_keepalive.load();
   view.allowed_ips.assign(peer.control.allowed_ips.begin(), peer.control.allowed_ips.end());
   const Keypair* const keypair = peer.sessions.current();
   view.has_session = keypair != nullptr && keypair->may_send.load() && !keypair->expired(now);
   view.num_staged = peer.staged.size();
-  view.handshake_attempts = peer.control.handshake_attempts;
+  view.handshake_attempts = peer.timers.handshake_attempts();
   view.is_controller = peer.is_controller.load();
   view.reachable = is_live(peer, now);
   view.drops = copy_counts(peer.drops);

@@ -21,6 +21,7 @@
 #include "dataplane/peer.h"
 #include "dataplane/session_table.h"
 #include "dataplane/staged_queue.h"
+#include "dataplane/timer_queue.h"
 #include "noise/identity.h"
 #include "routing/allowed_ips.h"
 
@@ -96,8 +97,7 @@ struct DeviceState {
   Overlay overlay_config;
   // Indices of handshakes under way; those of sessions are in the session table.
   std::unordered_map<std::uint32_t, Peer*> pending_indices;
-  // By Peer::timer_at, then PeerControl::order: what fires first does not depend on addresses.
-  std::map<std::pair<std::int64_t, std::uint64_t>, Peer*> timers;
+  TimerQueue timers;
 
   // Removed peers that no worker can reach any more, but that may still be on the attention list:
   // freed by whoever next took that list.

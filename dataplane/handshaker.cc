@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/wire.h"
-#include "dataplane/timers.h"
 
 namespace hawser {
 namespace {
@@ -89,9 +88,7 @@ HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
     if (last_overload_ && now.boot - *last_overload_ >= kUnderLoadHold) under_load_ = false;
     turn.more = state_.handshake_queue.size() > 0 || !state_.attention.empty() ||
                 (goodbye_at_ && state_.up.load()) || !has_room_for_peer(out);
-    if (!state_.timers.empty()) {
-      turn.next_deadline = Instant(Duration(state_.timers.begin()->first.first));
-    }
+    turn.next_deadline = state_.timers.next();
     if (const auto next = liveness_.next(); next && state_.up.load()) {
       bring_forward(turn.next_deadline, *next);
     }
@@ -118,12 +115,10 @@ void Handshaker::identity_changed() {
     peer->control.handshake.identity_changed();
     if (peer->control.other_key) peer->control.other_key->handshake.identity_changed();
     peer->sessions.stop_sending();
-    peer->control.retransmit_at.reset();
-    peer->control.last_handshake_sent.reset();
-    peer->handshake_pending = false;
+    peer->timers.forget_handshake();
     // What waited for the old key's handshake waits for the new one's.
     if (!peer->staged.empty()) state_.attention.push(*peer, kWantHandshake);
-    reschedule(*peer);
+    state_.timers.reschedule(*peer);
   }
 }
 
@@ -266,14 +261,14 @@ void Handshaker::send_response(Peer& peer, const Now& now, OutBatch& out) {
   Keypair* const keypair = make_keypair(peer, now);
   if (keypair == nullptr) return;
   state_.retire(peer.sessions.install_as_responder(keypair));
-  session_derived(peer, now);
-  peer.control.last_handshake_sent = now.boot;
+  peer.timers.session_derived(now.boot);
+  peer.timers.handshake_answered(now.boot);
   Endpoint to;
   if (peer.endpoint.get(to) && send_message(&peer, to, bytes_of(response), out)) {
-    authenticated_sent(peer, now);
+    peer.timers.any_authenticated_packet_sent(now.boot);
     say(LogLevel::kDebug, peer, "sending handshake response");
   }
-  reschedule(peer);
+  state_.timers.reschedule(peer);
 }
 
 void Handshaker::on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out) {
@@ -295,13 +290,13 @@ void Handshaker::on_response(const QueuedHandshake& queued, const Now& now, OutB
   peer.endpoint.roam(queued.from);
   authenticated_received(peer, queued.len, now);
   state_.retire(peer.sessions.install_as_initiator(keypair));
-  session_derived(peer, now);
+  peer.timers.session_derived(now.boot);
   handshake_complete(peer, now);
   // Staged data, or an empty keepalive, confirms the session to the responder.
   const std::uint64_t before = keypair->send_counter();
   sealer_.flush_staged(peer, now, out);
   if (keypair->send_counter() == before) sealer_.send_keepalive(peer, now, out);
-  reschedule(peer);
+  state_.timers.reschedule(peer);
 }
 
 void Handshaker::on_cookie_reply(const QueuedHandshake& queued, const Now& now) {
@@ -327,29 +322,25 @@ void Handshaker::on_cookie_reply(const QueuedHandshake& queued, const Now& now) 
 
 void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out) {
   PeerControl& control = peer.control;
-  control.initiate_at.reset();
   Endpoint to;
   if (!state_.up.load() || !state_.identity.has_private_key() || !peer.endpoint.get(to)) {
-    peer.handshake_pending = false;
+    peer.timers.handshake_impossible();
     return;
   }
-  peer.handshake_pending = true;
-  if (control.last_handshake_sent && now.boot - *control.last_handshake_sent < kRekeyTimeout) {
-    // At most one each 5 s; if none is under way, remember that it is wanted.
-    const Instant at = *control.last_handshake_sent + kRekeyTimeout;
+  peer.timers.handshake_wanted();
+  if (!peer.timers.may_initiate(now.boot)) {
     if (is_retry) {
-      // We answered the peer meanwhile: the initiations crossed. On a slow path they would cross
-      // again each time, so one of us lets the other go first.
+      // The initiations crossed. On a slow path they would cross again each time, so one of us lets
+      // the other go first.
       const bool yields = state_.identity.public_key() < control.handshake.remote_static();
-      control.retransmit_at = at + new_jitter() + (yields ? kCrossedInitiationHold : Duration{});
-    } else if (!control.retransmit_at) {
-      control.initiate_at = at;
+      peer.timers.postpone_retransmission(new_jitter() +
+                                          (yields ? kCrossedInitiationHold : Duration{}));
+    } else {
+      peer.timers.postpone_initiation();
     }
     return;
   }
-  control.handshake_attempts = is_retry ? control.handshake_attempts + 1 : 1;
-  control.jitter = new_jitter();
-  control.retransmit_at = now.boot + kRekeyTimeout + control.jitter;
+  peer.timers.handshake_attempted(is_retry, new_jitter(), now.boot);
 
   const auto timestamp = timestamps_ ? timestamps_->next(now) : std::nullopt;
   if (!timestamp) {
@@ -378,16 +369,14 @@ void Handshaker::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
   }
   state_.pending_indices.emplace(index, &peer);
   control.cookie_maker.add_macs(bytes_of(message), now.boot);
-  control.last_handshake_sent = now.boot;
-  authenticated_sent(peer, now);
+  peer.timers.handshake_initiated(now.boot);
   send_message(&peer, to, bytes_of(message), out);
   say(LogLevel::kDebug, peer,
       is_retry ? "sending handshake initiation again" : "sending handshake initiation");
 }
 
 void Handshaker::retransmit(Peer& peer, const Now& now, OutBatch& out) {
-  peer.control.retransmit_at.reset();
-  if (peer.control.handshake_attempts >= kMaxHandshakeAttempts) {
+  if (peer.timers.attempts_exhausted()) {
     give_up(peer, now);
     return;
   }
@@ -399,12 +388,8 @@ void Handshaker::give_up(Peer& peer, const Now& now) {
   say(LogLevel::kDebug, peer, "handshake did not complete after 90 seconds, giving up");
   forget_pending_index(peer);
   peer.control.handshake.clear();
-  peer.control.handshake_attempts = 0;
-  peer.control.initiate_at.reset();
-  peer.stamps.unreplied_data_since.clear();
-  peer.handshake_pending = false;
+  peer.timers.handshake_given_up(now.boot);
   drop_staged(peer, DropReason::kStagedExpired);
-  if (!peer.control.zero_keys_at) peer.control.zero_keys_at = now.boot + kZeroKeyMaterialTime;
 }
 
 // --- attention and timers ---
@@ -421,17 +406,15 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
   }
   if ((flags & kFlushStaged) != 0) sealer_.flush_staged(peer, now, out);
   if ((flags & kSendKeepalive) != 0) {
-    // Starts its interval also where nothing can be sent yet, for want of an endpoint or a key.
-    peer.stamps.last_traversal.set(now.boot);
+    peer.timers.persistent_keepalive_begun(now.boot);
     keepalive(peer, now, out);
   }
-  if ((flags & kWantHandshake) != 0 && !peer.handshake_pending.load()) {
+  if ((flags & kWantHandshake) != 0 && !peer.timers.handshake_under_way()) {
     initiate(peer, /*is_retry=*/false, now, out);
   }
-  if ((flags & kTryOtherEndpoint) != 0 && peer.handshake_pending.load()) {
-    // The limit spares the one who is asked; where this goes nobody was asked yet, so it goes under
-    // the same key.
-    peer.control.last_handshake_sent.reset();
+  if ((flags & kTryOtherEndpoint) != 0 && peer.timers.handshake_under_way()) {
+    // It goes where nobody was asked yet, so under the same key.
+    peer.timers.allow_initiation_at_once();
     forget_pending_index(peer);
     peer.control.handshake.clear();
     initiate(peer, /*is_retry=*/true, now, out);
@@ -442,22 +425,21 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
   if ((flags & kGsoRefused) != 0) {
     say(LogLevel::kInfo, peer, "the path refuses segmentation offload; sending single datagrams");
   }
-  reschedule(peer);
+  state_.timers.reschedule(peer);
 }
 
 void Handshaker::fire_timers(const Now& now, OutBatch& out) {
-  const std::int64_t limit = now.boot.time_since_epoch().count();
   // Each round moves the first peer's deadline past now, so this ends.
-  while (!state_.timers.empty() && state_.timers.begin()->first.first <= limit &&
-         has_room_for_peer(out)) {
-    Peer& peer = *state_.timers.begin()->second;
-    fire(peer, now, out);
-    reschedule(peer);
+  while (has_room_for_peer(out)) {
+    Peer* const peer = state_.timers.first_due(now.boot);
+    if (peer == nullptr) return;
+    fire(*peer, now, out);
+    state_.timers.reschedule(*peer);
   }
 }
 
 void Handshaker::fire(Peer& peer, const Now& now, OutBatch& out) {
-  const DueTimers due = due_timers(peer, now.boot);
+  const DueTimers due = peer.timers.take_due(now.boot);
   if (due.zero_key_material) {
     say(LogLevel::kDebug, peer, "no new session for 540 seconds, wiping keys");
     clear_peer(peer, DropReason::kStagedExpired);
@@ -466,21 +448,14 @@ void Handshaker::fire(Peer& peer, const Now& now, OutBatch& out) {
   if (due.retransmit_handshake) retransmit(peer, now, out);
   if (due.new_handshake) {
     say(LogLevel::kDebug, peer, "nothing heard for 15 seconds, trying a new handshake");
-    peer.stamps.unanswered_data_since.clear();
     peer.endpoint.forget_source();
     initiate(peer, /*is_retry=*/false, now, out);
   }
   if (due.keepalive) {
-    const auto since = peer.stamps.unreplied_data_since.get();
-    const auto last = peer.stamps.last_data_received.get();
-    peer.stamps.unreplied_data_since.clear();
     keepalive(peer, now, out);
-    if (since && last && *last > *since) peer.stamps.unreplied_data_since.set_if_unset(now.boot);
+    if (due.another_keepalive) peer.timers.expect_another_keepalive(now.boot);
   }
-  if (due.persistent_keepalive) {
-    peer.stamps.last_traversal.set(now.boot);
-    keepalive(peer, now, out);
-  }
+  if (due.persistent_keepalive) keepalive(peer, now, out);
   if (due.initiate) initiate(peer, /*is_retry=*/false, now, out);
 }
 
@@ -491,23 +466,9 @@ void Handshaker::keepalive(Peer& peer, const Now& now, OutBatch& out) {
     sealer_.flush_staged(peer, now, out);
     return;
   }
-  if (!sealer_.send_keepalive(peer, now, out) && !peer.handshake_pending.load()) {
+  if (!sealer_.send_keepalive(peer, now, out) && !peer.timers.handshake_under_way()) {
     initiate(peer, /*is_retry=*/false, now, out);
   }
-}
-
-void Handshaker::reschedule(Peer& peer) {
-  forget_timers(peer);
-  const auto next = next_timer(peer);
-  if (!next) return;
-  const std::int64_t at = next->time_since_epoch().count();
-  peer.timer_at.store(at);
-  state_.timers.emplace(std::pair(at, peer.control.order), &peer);
-}
-
-void Handshaker::forget_timers(Peer& peer) {
-  const std::int64_t old = peer.timer_at.exchange(Peer::kNoTimer);
-  if (old != Peer::kNoTimer) state_.timers.erase({old, peer.control.order});
 }
 
 void Handshaker::udp_outcome(const UdpSend& send, const UdpOutcome& outcome) {
@@ -520,13 +481,7 @@ void Handshaker::clear_peer(Peer& peer, DropReason staged_reason) {
   state_.retire(peer.sessions.clear());
   forget_pending_index(peer);
   peer.control.handshake.clear();
-  peer.control.retransmit_at.reset();
-  peer.control.initiate_at.reset();
-  peer.control.zero_keys_at.reset();
-  peer.control.handshake_attempts = 0;
-  peer.stamps.unanswered_data_since.clear();
-  peer.stamps.unreplied_data_since.clear();
-  peer.handshake_pending = false;
+  peer.timers.forget_all();
   drop_staged(peer, staged_reason);
 }
 
@@ -547,28 +502,14 @@ Keypair* Handshaker::make_keypair(Peer& peer, const Now& now) {
   return keypair;
 }
 
-void Handshaker::session_derived(Peer& peer, const Now& now) {
-  peer.control.zero_keys_at = now.boot + kZeroKeyMaterialTime;
-}
-
 void Handshaker::handshake_complete(Peer& peer, const Now& now) {
-  peer.control.retransmit_at.reset();
-  peer.control.initiate_at.reset();
-  peer.control.handshake_attempts = 0;
-  peer.control.last_handshake_complete = now.wall;
-  peer.handshake_pending = false;
+  peer.timers.handshake_complete(now.wall);
   ++completed_;
-}
-
-void Handshaker::authenticated_sent(Peer& peer, const Now& now) {
-  peer.stamps.unreplied_data_since.clear();
-  peer.stamps.last_traversal.set(now.boot);
 }
 
 void Handshaker::authenticated_received(Peer& peer, std::size_t len, const Now& now) {
   peer.rx_bytes.fetch_add(len, std::memory_order_relaxed);
-  peer.stamps.unanswered_data_since.clear();
-  peer.stamps.last_traversal.set(now.boot);
+  peer.timers.any_authenticated_packet_received(now.boot);
 }
 
 void Handshaker::forget_pending_index(Peer& peer) {

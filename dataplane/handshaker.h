@@ -37,9 +37,6 @@ class Handshaker : public SendObserver {
   void watch_controllers(const Now& now);
   // With the next turns, every peer that has a session is told that we stop.
   void ask_for_goodbye() { goodbye_at_ = 0; }
-  // A due time of the peer may have changed.
-  void reschedule(Peer& peer);
-  void forget_timers(Peer& peer);
 
   bool under_load() const { return under_load_.load(std::memory_order_relaxed); }
   std::uint64_t completed() const { return completed_.load(std::memory_order_relaxed); }
@@ -73,9 +70,7 @@ class Handshaker : public SendObserver {
   void send_goodbyes(const Now& now, OutBatch& out);
 
   Keypair* make_keypair(Peer& peer, const Now& now);
-  void session_derived(Peer& peer, const Now& now);
   void handshake_complete(Peer& peer, const Now& now);
-  void authenticated_sent(Peer& peer, const Now& now);
   void authenticated_received(Peer& peer, std::size_t len, const Now& now);
   void forget_pending_index(Peer& peer);
   void drop_staged(Peer& peer, DropReason reason);

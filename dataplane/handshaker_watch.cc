@@ -76,9 +76,9 @@ void Handshaker::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t s
   const Keypair* const keypair = peer.sessions.current();
   const bool has_session = keypair != nullptr && !keypair->expired(now.boot);
   // Who does not answer may have forgotten our session.
-  if ((!has_session || !peer.reachable.load()) && !peer.handshake_pending.load()) {
+  if ((!has_session || !peer.reachable.load()) && !peer.timers.handshake_under_way()) {
     initiate(peer, /*is_retry=*/false, now, out);
-    reschedule(peer);
+    state_.timers.reschedule(peer);
   }
   if (!has_session) return;  // an echo that waits for a session would say nothing
   std::uint8_t* const datagram = out.has_room(1) ? out.allocate(kItemRoom) : nullptr;
@@ -88,7 +88,7 @@ void Handshaker::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t s
                          echo.peer_address, echo_identifier_, sequence);
   const SealItem item = own_item(datagram, len, state_.mtu.load());
   sealer_.dispatch(peer, {&item, 1}, now, out);
-  reschedule(peer);
+  state_.timers.reschedule(peer);
 }
 
 // As many as the batch takes; the rest follows with the next turn.

@@ -44,7 +44,7 @@ void Liveness::watch(const Overlay& overlay, const OverlayTables::PeersByKey& pe
 }
 
 bool Liveness::heard_since(const Watch& watch, Instant since) {
-  const auto heard = watch.peer->stamps.last_data_received.get();
+  const auto heard = watch.peer->timers.last_data_received();
   return heard && *heard >= since;
 }
 

@@ -29,7 +29,7 @@ bool is_live(const Peer& peer, Instant now) {
   if (peer.is_watched.load(std::memory_order_relaxed)) {
     return peer.reachable.load(std::memory_order_relaxed);
   }
-  const auto unanswered = peer.stamps.unanswered_data_since.get();
+  const auto unanswered = peer.timers.unanswered_data_since();
   return !unanswered || now - *unanswered < kAnswerTime;
 }
 

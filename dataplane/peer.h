@@ -2,19 +2,17 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 
-#include "base/time.h"
 #include "dataplane/drop_reason.h"
 #include "dataplane/icmp_limiter.h"
 #include "dataplane/sessions.h"
 #include "dataplane/staged_queue.h"
-#include "dataplane/stamp.h"
+#include "dataplane/timers.h"
 #include "noise/cookie.h"
 #include "noise/handshake.h"
 #include "noise/keys.h"
@@ -75,17 +73,6 @@ class EndpointSlot {
   Endpoint endpoint_;
 };
 
-// What workers write about a peer's traffic, and the timer rules read (dataplane/timers.h).
-struct TrafficStamps {
-  // Data sent, and nothing authenticated received since.
-  Stamp unanswered_data_since;
-  // Data received, and nothing authenticated sent since.
-  Stamp unreplied_data_since;
-  Stamp last_data_received;
-  // Any authenticated packet traversal.
-  Stamp last_traversal;
-};
-
 // Why the handshake thread is to look after a peer.
 enum AttentionFlag : std::uint32_t {
   kCheckTimers = 1,
@@ -120,15 +107,6 @@ struct PeerControl {
   std::string name;         // in the network, for log lines; mostly empty without one
   std::uint64_t order = 0;  // of creation
   bool removed = false;
-
-  // Timers (dataplane/timers.h).
-  std::optional<Instant> last_handshake_sent;  // initiation or response
-  std::optional<Instant> retransmit_at;
-  std::optional<Instant> initiate_at;  // wanted, but 5 s had not passed
-  std::optional<Instant> zero_keys_at;
-  unsigned handshake_attempts = 0;
-  Duration jitter{};
-  WallTime last_handshake_complete;
 };
 
 // Peer is one peer: its sessions, endpoint, staged packets and counters. Workers find it through
@@ -150,14 +128,11 @@ class Peer {
   Sessions sessions;
   EndpointSlot endpoint;
   StagedQueue staged;
-  TrafficStamps stamps;
+  PeerTimers timers;
   std::atomic<std::uint64_t> rx_bytes{0};
   std::atomic<std::uint64_t> tx_bytes{0};
   DropCounters drops;
-  PeerIcmpBudget icmp_errors;                          // in answer to its packets
-  std::atomic<std::uint16_t> persistent_keepalive{0};  // seconds
-  // A handshake is under way: no need to ask for another.
-  std::atomic<bool> handshake_pending{false};
+  PeerIcmpBudget icmp_errors;  // in answer to its packets
 
   // A controller of the overlay.
   std::atomic<bool> is_controller{false};
@@ -165,10 +140,6 @@ class Peer {
   // (dataplane/liveness.h).
   std::atomic<bool> is_watched{false};
   std::atomic<bool> reachable{true};
-
-  // When the handshake thread will look at this peer's timers by itself (nanoseconds of Instant).
-  static constexpr std::int64_t kNoTimer = std::numeric_limits<std::int64_t>::max();
-  std::atomic<std::int64_t> timer_at{kNoTimer};
 
   // AttentionList's.
   std::atomic<std::uint32_t> attention{0};

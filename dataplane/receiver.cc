@@ -151,9 +151,7 @@ bool Receiver::open_and_check(Keypair& keypair, Peer& peer) {
 void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, const Now& now,
                              OutBatch& out) {
   peer.endpoint.roam(run_.remote);
-  // Any authenticated packet received, any authenticated packet traversal.
-  peer.stamps.unanswered_data_since.clear();
-  peer.stamps.last_traversal.set(now.boot);
+  peer.timers.any_authenticated_packet_received(now.boot);
 
   // The first packet on it confirms the responder's new keypair.
   Sessions::Removed removed;
@@ -169,11 +167,7 @@ void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, cons
   const auto run = std::span(jobs_).first(num);
   const bool data =
       std::any_of(run.begin(), run.end(), [](const AeadJob& job) { return job.ok && job.len > 0; });
-  if (!data) return;
-  peer.stamps.last_data_received.set(now.boot);
-  if (peer.stamps.unreplied_data_since.set_if_unset(now.boot)) {
-    sealer_.arm_timer(peer, now.boot + kKeepaliveTimeout);
-  }
+  if (data && peer.timers.data_received(now.boot)) sealer_.ask_attention(peer, kCheckTimers);
 }
 
 Router::Source Receiver::judge_source(const OpenedPacket& packet) {

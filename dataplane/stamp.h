@@ -13,7 +13,7 @@ class Stamp {
  public:
   void set(Instant now) { value_.store(count(now), std::memory_order_relaxed); }
   // True when it was unset before: only then can a timer start that did not run. Sequentially
-  // consistent, for the handshake with Peer::timer_at (see dataplane/timers.h).
+  // consistent, for the handshake with PeerTimers::published (see dataplane/timers.h).
   bool set_if_unset(Instant now) {
     std::int64_t expected = value_.load(std::memory_order_relaxed);
     return expected == kNever && value_.compare_exchange_strong(expected, count(now));

@@ -188,12 +188,8 @@ void TrainSealer::after_sending(Peer& peer, const Keypair& keypair, std::span<co
   peer.tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
   counters_.sent_datagrams.add(items.size());
 
-  // Any authenticated packet sent, any authenticated packet traversal, data sent.
-  peer.stamps.unreplied_data_since.clear();
-  peer.stamps.last_traversal.set(now.boot);
-  if (carries_data(items) && peer.stamps.unanswered_data_since.set_if_unset(now.boot)) {
-    arm_timer(peer, now.boot + kKeepaliveTimeout + kRekeyTimeout);
-  }
+  peer.timers.any_authenticated_packet_sent(now.boot);
+  if (carries_data(items) && peer.timers.data_sent(now.boot)) ask_attention(peer, kCheckTimers);
   if (keypair.wants_rekey_on_send(now.boot)) want_handshake(peer);
 }
 

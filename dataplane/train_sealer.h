@@ -58,13 +58,7 @@ class TrainSealer {
 
   // A handshake is needed and none is under way.
   void want_handshake(Peer& peer) {
-    if (!peer.handshake_pending.load(std::memory_order_relaxed))
-      ask_attention(peer, kWantHandshake);
-  }
-  // A timer of `peer` may now run out at `deadline`.
-  void arm_timer(Peer& peer, Instant deadline) {
-    if (peer.timer_at.load() > deadline.time_since_epoch().count())
-      ask_attention(peer, kCheckTimers);
+    if (!peer.timers.handshake_under_way()) ask_attention(peer, kWantHandshake);
   }
 
  private:
