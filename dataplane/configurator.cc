@@ -33,7 +33,7 @@ void Configurator::apply_overlay(DeviceChange& change, const Now& now) {
   if (changed) state_.overlay_config = std::move(*change.overlay);
   if (!changed && (!others || state_.overlay_config.empty())) return;
   state_.overlay.rebuild(state_.overlay_config, state_.peers);
-  handshaker_.watch_controllers(now);
+  handshaker_.watch().overlay_changed(now);
 }
 
 Status Configurator::check(const DeviceChange& change) const {
@@ -90,7 +90,7 @@ void Configurator::apply_private_key(PrivateKey key, AllowedIpsEdit& edit) {
   }
   if (const auto next = state_.next_keys.find(state_.identity.public_key());
       state_.identity.has_private_key() && next != state_.next_keys.end()) {
-    handshaker_.set_keys(*next->second, next->second->public_key, std::nullopt);
+    handshaker_.handshakes().set_keys(*next->second, next->second->public_key, std::nullopt);
   }
   handshaker_.identity_changed();
 }
@@ -115,7 +115,7 @@ void Configurator::apply_keys(Peer& peer, const PeerChange& change) {
                *next == state_.identity.public_key() || (other != nullptr && other != &peer))) {
     next.reset();
   }
-  handshaker_.set_keys(peer, change.public_key, next);
+  handshaker_.handshakes().set_keys(peer, change.public_key, next);
 }
 
 void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
@@ -130,7 +130,7 @@ void Configurator::apply_peer(PeerChange& change, AllowedIpsEdit& edit) {
   if (peer == nullptr) {
     // A key is one peer's: it is no longer what another will have.
     if (Peer* const other = state_.find_by_key(change.public_key)) {
-      handshaker_.set_keys(*other, other->public_key, std::nullopt);
+      handshaker_.handshakes().set_keys(*other, other->public_key, std::nullopt);
     }
     peer = &create_peer(change.public_key);
   }
@@ -210,7 +210,7 @@ Peer& Configurator::create_peer(const PublicKey& key) {
 void Configurator::remove_peer(Peer& peer, AllowedIpsEdit& edit) {
   for (const Prefix& prefix : peer.control.allowed_ips) edit.remove(prefix);
   peer.control.allowed_ips.clear();
-  handshaker_.clear_peer(peer, DropReason::kStagedExpired);
+  handshaker_.handshakes().clear_peer(peer, DropReason::kStagedExpired);
   state_.timers.forget(peer);
   // What it dropped stays on record.
   state_.drops.take_over(peer.drops);

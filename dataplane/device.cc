@@ -81,7 +81,7 @@ void Device::set_up(bool up, const Now&) {
         const bool persistent = peer->timers.persistent_keepalive.load() != 0;
         state.attention.push(*peer, persistent ? kFlushStaged | kSendKeepalive : kFlushStaged);
       } else {
-        impl_->handshaker.clear_peer(*peer, DropReason::kInterfaceDown);
+        impl_->handshaker.handshakes().clear_peer(*peer, DropReason::kInterfaceDown);
         peer->timers.allow_initiation_at_once();
         state.timers.reschedule(*peer);
       }
@@ -93,7 +93,7 @@ void Device::set_up(bool up, const Now&) {
 void Device::say_goodbye() {
   {
     const std::lock_guard lock(impl_->state.mutex);
-    impl_->handshaker.ask_for_goodbye();
+    impl_->handshaker.watch().ask_for_goodbye();
   }
   impl_->state.wake_handshakes();
 }

@@ -136,6 +136,9 @@ struct DeviceState {
   void say(LogLevel level, const std::string& text) const {
     if (log) log(level, text);
   }
+  void say(LogLevel level, const Peer& peer, std::string_view text) const {
+    if (log) log(level, "peer(" + peer.label() + "): " + std::string(text));
+  }
   std::shared_ptr<PathCounters> new_counters() {
     const std::lock_guard lock(paths_mutex);
     paths.push_back(std::make_shared<PathCounters>());

@@ -1,10 +1,11 @@
-// The handshake thread's watch over the controllers and gateways of an overlay.
+#include "dataplane/controller_watch.h"
+
 #include <cstring>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "dataplane/handshaker.h"
+#include "dataplane/handshake_sender.h"
 #include "routing/icmp_request.h"
 
 namespace hawser {
@@ -22,22 +23,28 @@ constexpr std::size_t kItemRoom = kMaxIcmpRequestLen + kPaddingMultiple + kTrans
 
 }  // namespace
 
-void Handshaker::watch_controllers(const Now& now) {
+ControllerWatch::ControllerWatch(DeviceState& state, TrainSealer& sealer, Handshakes& handshakes)
+    : state_(state),
+      sealer_(sealer),
+      handshakes_(handshakes),
+      echo_identifier_(static_cast<std::uint16_t>(state.random.u32())) {}
+
+void ControllerWatch::overlay_changed(const Now& now) {
   liveness_.watch(state_.overlay_config, state_.peers, now.boot);
 }
 
-void Handshaker::watch(const Now& now, OutBatch& out) {
+void ControllerWatch::run(const Now& now, OutBatch& out) {
   if (goodbye_at_) send_goodbyes(now, out);
   const auto has_room = [&] { return has_room_for_peer(out); };
   liveness_.run(now.boot, has_room, [&](const Liveness::Verdict& verdict) {
     Peer& peer = *verdict.peer;
     const std::string what = peer.is_controller.load() ? "this controller " : "this gateway ";
     if (verdict.died) {
-      say(LogLevel::kWarning, peer,
-          what + "does not answer any more" + handover_text(peer, now.boot));
+      state_.say(LogLevel::kWarning, peer,
+                 what + "does not answer any more" + handover_text(peer, now.boot));
     }
     if (verdict.revived) {
-      say(LogLevel::kInfo, peer, what + "answers again" + handover_text(peer, now.boot));
+      state_.say(LogLevel::kInfo, peer, what + "answers again" + handover_text(peer, now.boot));
     }
     if (verdict.send_echo != nullptr) {
       send_echo(peer, *verdict.send_echo, verdict.sequence, now, out);
@@ -45,9 +52,14 @@ void Handshaker::watch(const Now& now, OutBatch& out) {
   });
 }
 
+void ControllerWatch::goodbye_received(Peer& peer, Instant now) {
+  if (!liveness_.goodbye(peer, now)) return;
+  state_.say(LogLevel::kInfo, peer, "this controller is about to stop" + handover_text(peer, now));
+}
+
 // Who carries a route now is told only where `watched` has a part in it: those before it in the
 // route's order are not live, so it was or is the one.
-std::string Handshaker::handover_text(const Peer& watched, Instant now) const {
+std::string ControllerWatch::handover_text(const Peer& watched, Instant now) const {
   std::map<std::string, std::vector<Prefix>> carried;  // by the name of who carries it now
   for (const OverlayRoute& route : state_.overlay_config.routes) {
     bool is_concerned = false;
@@ -71,13 +83,13 @@ std::string Handshaker::handover_text(const Peer& watched, Instant now) const {
   return text.empty() ? text : text + " now";
 }
 
-void Handshaker::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
-                           const Now& now, OutBatch& out) {
+void ControllerWatch::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
+                                const Now& now, OutBatch& out) {
   const Keypair* const keypair = peer.sessions.current();
   const bool has_session = keypair != nullptr && !keypair->expired(now.boot);
   // Who does not answer may have forgotten our session.
   if ((!has_session || !peer.reachable.load()) && !peer.timers.handshake_under_way()) {
-    initiate(peer, /*is_retry=*/false, now, out);
+    handshakes_.initiate(peer, /*is_retry=*/false, now, out);
     state_.timers.reschedule(peer);
   }
   if (!has_session) return;  // an echo that waits for a session would say nothing
@@ -92,7 +104,7 @@ void Handshaker::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t s
 }
 
 // As many as the batch takes; the rest follows with the next turn.
-void Handshaker::send_goodbyes(const Now& now, OutBatch& out) {
+void ControllerWatch::send_goodbyes(const Now& now, OutBatch& out) {
   const auto& goodbyes = state_.overlay_config.goodbyes;
   for (; *goodbye_at_ < goodbyes.size(); ++*goodbye_at_) {
     const OverlayGoodbye& goodbye = goodbyes[*goodbye_at_];

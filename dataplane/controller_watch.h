@@ -1,0 +1,49 @@
+#pragma once
+// The watch over the controllers and gateways of an overlay. Internal to dataplane/.
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "dataplane/device_state.h"
+#include "dataplane/handshakes.h"
+#include "dataplane/liveness.h"
+#include "dataplane/train_sealer.h"
+
+namespace hawser {
+
+// ControllerWatch sends what Liveness wants sent, says what it found, and says our own goodbyes.
+// Under the device's lock, on the handshake thread but where said.
+class ControllerWatch {
+ public:
+  // All of them outlive this.
+  ControllerWatch(DeviceState& state, TrainSealer& sealer, Handshakes& handshakes);
+
+  void run(const Now& now, OutBatch& out);
+  void goodbye_received(Peer& peer, Instant now);
+  // Some goodbyes did not find room yet.
+  bool has_more() const { return goodbye_at_.has_value(); }
+  std::optional<Instant> next() const { return liveness_.next(); }
+
+  // --- also from control threads ---
+  // The overlay or the peers changed.
+  void overlay_changed(const Now& now);
+  // With the next turns, every peer that has a session is told that we stop.
+  void ask_for_goodbye() { goodbye_at_ = 0; }
+
+ private:
+  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence, const Now& now,
+                 OutBatch& out);
+  void send_goodbyes(const Now& now, OutBatch& out);
+  // ": server2 carries fd…::/56 now", of the routes that `controller` lost just now, or has again;
+  // empty: there are none.
+  std::string handover_text(const Peer& watched, Instant now) const;
+
+  DeviceState& state_;
+  TrainSealer& sealer_;
+  Handshakes& handshakes_;
+  Liveness liveness_;
+  std::uint16_t echo_identifier_;
+  std::optional<std::size_t> goodbye_at_;  // the next to be told
+};
+
+}  // namespace hawser

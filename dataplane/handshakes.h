@@ -1,0 +1,66 @@
+#pragma once
+// The handshakes of all peers. Internal to dataplane/.
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "dataplane/device_state.h"
+#include "dataplane/handshake_sender.h"
+#include "dataplane/train_sealer.h"
+#include "noise/timestamp_guard.h"
+
+namespace hawser {
+
+// Handshakes consumes and makes handshake messages (paper §5.4), and makes sessions of them. It
+// does not judge who may ask (HandshakeGate) nor when to try again (PeerTimers). Under the device's
+// lock, on the handshake thread but where said.
+class Handshakes {
+ public:
+  // All of them outlive this.
+  Handshakes(DeviceState& state, TimestampStore* store, TrainSealer& sealer,
+             HandshakeSender& sender);
+
+  // Messages that the gate admitted, of the length that their type has.
+  void on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out);
+  void on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out);
+  void on_cookie_reply(const QueuedHandshake& queued, const Now& now);
+
+  // Sends an initiation, now or as soon as REKEY_TIMEOUT lets it.
+  void initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out);
+  // No response came within REKEY_TIMEOUT.
+  void retransmit(Peer& peer, const Now& now, OutBatch& out);
+  // The handshake that is under way begins anew, at once, at the endpoint that the peer has now.
+  void try_other_endpoint(Peer& peer, const Now& now, OutBatch& out);
+  // Both sides have the session.
+  void complete(Peer& peer, const Now& now);
+
+  // --- also from control threads ---
+  void identity_changed();
+  // Sessions, handshake and timers of a peer are gone at once; the peer stays.
+  void clear_peer(Peer& peer, DropReason staged_reason);
+  // The peer's static keys are these from now on. A session that another key made is gone at once.
+  void set_keys(Peer& peer, const PublicKey& present, const std::optional<PublicKey>& next);
+
+  std::uint64_t completed() const { return completed_.load(std::memory_order_relaxed); }
+
+ private:
+  void send_response(Peer& peer, const Now& now, OutBatch& out);
+  void give_up(Peer& peer, const Now& now);
+  void use_other_key(Peer& peer);
+  Keypair* make_keypair(Peer& peer, const Now& now);
+  void authenticated_received(Peer& peer, std::size_t len, const Now& now);
+  void drop_staged(Peer& peer, DropReason reason);
+  void forget_pending_index(Peer& peer);
+  std::uint32_t new_index();
+  Duration new_jitter();
+
+  DeviceState& state_;
+  TimestampStore* store_;
+  TrainSealer& sealer_;
+  HandshakeSender& sender_;
+  std::optional<TimestampGuard> timestamps_;
+  bool clock_refused_ = false;
+  std::atomic<std::uint64_t> completed_{0};
+};
+
+}  // namespace hawser
