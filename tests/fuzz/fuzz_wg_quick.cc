@@ -5,6 +5,7 @@
 
 #include "ctl/cli_import.h"
 #include "ctl/wg_quick_file.h"
+#include "ctl/wg_quick_routing.h"
 #include "mesh/load.h"
 
 namespace {
@@ -23,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t len)
     require(file.error().message.starts_with("wg0.conf:"));
     return 0;
   }
-  (void)unsupported_settings(*file, "wg0.conf");
+  (void)routing_of(*file);
   const auto network =
       import_as_full_mesh(*file, {"wg0", "wg0.conf"}, "here", "here.example.com:51820");
   if (network) (void)load_network(network->text);
