@@ -141,15 +141,18 @@ Result<int> run_program(const ChildProgram& program) {
   const Result<pid_t> child = spawn(program);
   if (!child) return child.error();
   const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, *child, 0)));
+  bool has_ended = false;
   while (true) {
     const std::optional<int> status = status_of(*child);
+    has_ended = status.has_value();
     // One that came while it ended finds what it has left.
     if (program.stops && StopSignals::seen()) break;
     if (status) return *status;
     pollfd end{ended.get(), POLLIN, 0};  // without a descriptor a pause
     ::poll(&end, 1, kLookMs);
   }
-  if (program.has_own_group) ::kill(-*child, SIGTERM);
+  // Its number is its own until somebody has waited for it.
+  if (program.has_own_group && !has_ended) ::kill(-*child, SIGTERM);
   end_all_but(before);
   return Error{"interrupted", EINTR};
 }

@@ -254,9 +254,8 @@ CliOutput take_down(const CliArguments& arguments, const WgQuickName& name) {
   const Status forgotten = remove_name_servers(name.interface);
   if (file && !file->dns.empty()) note(forgotten);
   if (file) {
-    const Status ran = run_hooks(*file, "PostDown", name);
-    if (!ran && ran.error().code == EINTR) faults.push_back("PostDown was interrupted");
-    if (!ran && ran.error().code != EINTR) note(ran);
+    // There is no second time for them: a signal does not stop them.
+    note(run_hooks(*file, "PostDown", name, /*stops=*/false));
   }
   std::string done = fmt::format("{}: down\n", name.interface);
   if (faults.empty()) return {std::move(done), {}};

@@ -48,7 +48,7 @@ bool same_word(std::string_view a, std::string_view b) {
 // What a message may show of text that somebody wrote: it could be a key on the wrong line.
 std::string shown(std::string_view word) {
   constexpr std::size_t kMost = 24;
-  if (looks_like_key(word)) return hide_key(word);
+  if (has_key_inside(word)) return hide_key(word);
   std::string text(word.substr(0, kMost));
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';

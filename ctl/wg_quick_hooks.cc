@@ -36,11 +36,15 @@ bool has_hooks(const WgQuickFile& file, std::string_view key) {
                      [&](const WgQuickSetting& hook) { return hook.key == key; });
 }
 
-Status run_hooks(const WgQuickFile& file, std::string_view key, const WgQuickName& name) {
+Status run_hooks(const WgQuickFile& file, std::string_view key, const WgQuickName& name,
+                 bool stops) {
   for (const WgQuickSetting& hook : file.hooks) {
     if (hook.key != key) continue;
     ChildProgram shell;
-    shell.argv = {"bash", "-c", hook_command(hook.value, name.interface)};
+    shell.stops = stops;
+    // As wg-quick has them: the first command of a hook that fails is the hook's failure.
+    shell.argv = {"bash", "-e",      "-o", "pipefail",
+                  "-O",   "extglob", "-c", hook_command(hook.value, name.interface)};
     const Result<int> status = run_program(shell);
     if (!status && status.error().code == EINTR) return status.error();
     if (!status) {

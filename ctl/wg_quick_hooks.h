@@ -8,9 +8,11 @@
 namespace hawser {
 
 // Runs the file's commands of one key (PreUp, PostUp, PreDown, PostDown) in their order with
-// bash -c, %i replaced by the interface's name, until one fails. The Error has the line of the file
-// and how the command ended; a stop signal (ctl/terminal.h) is EINTR, and what it ran has ended.
-Status run_hooks(const WgQuickFile& file, std::string_view key, const WgQuickName& name);
+// bash (-e and pipefail, as wg-quick has them), %i replaced by the interface's name, until one
+// fails. The Error has the line of the file and how the command ended; where it stops at a signal
+// (ctl/terminal.h), that is EINTR, and what it ran has ended.
+Status run_hooks(const WgQuickFile& file, std::string_view key, const WgQuickName& name,
+                 bool stops = true);
 
 // `command` as it is run for an interface. Pure.
 std::string hook_command(std::string_view command, const std::string& interface);

@@ -132,6 +132,8 @@ DueTimers PeerTimers::take_due(Instant now) {
   };
   DueTimers due;
   due.zero_key_material = take(zero_keys_at_);
+  // Who wipes the keys forgets the rest, but for the persistent keepalive: that comes due next.
+  if (due.zero_key_material) return due;
   due.retransmit_handshake = take(retransmit_at_);
   due.initiate = take(initiate_at_);
   due.new_handshake = is_due(new_handshake_at());

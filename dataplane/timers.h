@@ -82,7 +82,7 @@ class PeerTimers {
   // --- what is due ---
   // Starts the interval, also where nothing can be sent yet, for want of an endpoint or a key.
   void persistent_keepalive_begun(Instant now) { last_traversal_.set(now); }
-  // What is due, and is not any more.
+  // What is due, and is not any more. What wipes the keys comes alone.
   DueTimers take_due(Instant now);
   // The keepalive was sent; the next one's time begins.
   void expect_another_keepalive(Instant now) { unreplied_data_since_.set_if_unset(now); }

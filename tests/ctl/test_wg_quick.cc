@@ -279,6 +279,7 @@ TEST(SetWords, AKeyInThePlaceOfItsFileIsNotShown) {
              {"fwmark", key},
              {"peer", kPeerA, "endpoint", key},
              {"peer", kPeerA, "allowed-ips", key},
+             {"private-key=" + key},
              {key}}) {
       const std::string why = refused(words);
       EXPECT_THAT(why, Not(HasSubstr(key.substr(1, 20)))) << words.front();

@@ -375,6 +375,23 @@ TEST(Zeroing, ANewSessionPutsItOff) {
   EXPECT_GT(pair.a.device().state().sessions.size(), 0U);
 }
 
+// All that was due in the meantime is due at once: the keys are wiped, and the persistent keepalive
+// asks for a new session, as the address translator on the way has forgotten the old one.
+TEST(Suspend, APersistentKeepaliveBeginsASessionAtOnce) {
+  Pair pair;
+  pair.connect();
+  DeviceChange change;
+  change.peers.push_back(peer_change(pair.b.public_key(), {}));
+  change.peers.back().persistent_keepalive = 25;
+  pair.a.apply(std::move(change));
+  pair.deliver();
+  pair.sleep(3600s);
+  pair.a.run_handshakes();
+  pair.a.run_handshakes();
+  ASSERT_EQ(pair.a.sent.size(), 1U);
+  EXPECT_EQ(classify_message(pair.a.sent[0].bytes), MessageType::kInitiation);
+}
+
 TEST(Suspend, KeysAreNotFreshAfterALongSleep) {
   Pair pair;
   pair.connect();

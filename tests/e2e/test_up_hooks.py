@@ -74,13 +74,20 @@ def test_a_hook_that_fails_undoes_all(hooked, key):
     hooked.site.is_gone()
 
 
+@pytest.mark.parametrize("hook", ["false; true", "false | true"])
+def test_a_hook_fails_with_the_first_of_its_commands_that_does(hooked, hook):
+    hooked.write(f"PostUp = {hook}\n")
+    done = hooked.up(check=False)
+    assert done.returncode == 1 and "PostUp failed with exit status 1" in done.stderr, done.stderr
+    hooked.site.is_gone()
+
+
 @pytest.mark.parametrize("key", ["PreUp", "PostUp"])
 def test_a_hook_that_is_interrupted_ends_with_all_it_started(hooked, key):
     hooked.write(f"{key} = sleep 71 & setsid sleep 72 & kill -TERM $PPID; sleep 73\n")
     done = hooked.up(check=False)
     assert done.returncode == 1 and "interrupted; all of it was undone" in done.stderr, done.stderr
-    assert not hooked.site.namespace.pids()
-    hooked.site.is_gone()
+    hooked.site.is_gone()  # long before those would have ended by themselves
 
 
 def test_down_ends_the_tunnel_though_a_hook_fails_and_says_so(hooked):
@@ -101,6 +108,14 @@ def test_down_that_is_interrupted_in_a_hook_leaves_the_tunnel(hooked):
     assert hooked.site.namespace.link_exists(hooked.site.interface)
     hooked.write()
     hooked.down()
+    hooked.site.is_gone()
+
+
+def test_what_undoes_is_not_interrupted(hooked):
+    hooked.write("PostDown = kill -TERM $PPID\n", hooked.note("PostDown"))
+    hooked.up()
+    hooked.down()
+    assert hooked.notes() == ["PostDown no"]
     hooked.site.is_gone()
 
 
