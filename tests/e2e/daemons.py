@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -17,6 +18,13 @@ END_S = 10
 
 def command_under_test() -> list:
     return shlex.split(os.environ.get("HAWSERD", "hawserd"))
+
+
+def for_everybody(lab: Lab, program: str) -> str:
+    """A copy that any user may run: the build may lie in somebody's home."""
+    copy = lab.dir / Path(program).name
+    shutil.copy(shutil.which(program), copy)
+    return str(copy)
 
 
 def program_under_test() -> str:
@@ -171,10 +179,10 @@ class Daemon:
 
 def hawserd(namespace: Namespace, engine: str, *options: str, prefix: list = (),
             interface: Optional[str] = None, env: Optional[dict] = None,
-            socket_dir: Path = SOCKET_DIR) -> Daemon:
+            socket_dir: Path = SOCKET_DIR, command: Optional[list] = None) -> Daemon:
     """The daemon under test. `prefix` runs it through another program (setpriv, ...)."""
     interface = interface or namespace.lab.tunnel_name()
-    command = [*prefix, *command_under_test(), "-f"]
+    command = [*prefix, *(command or command_under_test()), "-f"]
     if is_hawser():
         command += [f"--engine={engine}", *options]
     # Its state belongs to the test; a daemon without privilege gets a folder of its own.

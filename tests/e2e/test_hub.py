@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+import daemons
 import hosts
 import traffic
 from lab import PYTHON, add_address, run
@@ -266,9 +267,11 @@ def test_no_tun_relays_and_answers_echo_without_any_privilege(lab, engine):
     folder = lab.dir / "control"
     folder.mkdir()
     run("chown", "nobody:nogroup", folder)
+    program, *arguments = daemons.command_under_test()
     hub.run_hawserd(engine, "--no-tun", f"--address={hub.inner4}", f"--address={hub.inner6}",
                     f"--control-dir={folder}", socket_dir=folder,
                     env={"HAWSER_STATE_DIR": str(folder / "state")},
+                    command=[daemons.for_everybody(lab, program), *arguments],
                     prefix=("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
                             "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"))
     status = hub.namespace.run("cat", f"/proc/{hub.daemon.process.pid}/status").stdout

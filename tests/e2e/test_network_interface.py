@@ -135,7 +135,8 @@ def test_the_service_manager_hears_that_something_is_missing(network):
         member.start(env={"NOTIFY_SOCKET": str(manager.path)})
         assert manager.read()["READY"] == "1"
         member.namespace.run("sysctl", "-q", "-w", f"{setting}=1")
-        assert "lacks address" in manager.read()["STATUS"]
+        # The kernel takes the routes first, and that may be told by itself.
+        wait_until(lambda: "lacks address" in manager.read()["STATUS"], 20, "the lack is told")
         member.namespace.run("sysctl", "-q", "-w", f"{setting}=0")
         wait_until(lambda: manager.read()["STATUS"] == "running", 20, "it is whole again")
         member.stop()

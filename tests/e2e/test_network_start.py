@@ -371,13 +371,14 @@ def test_a_reading_group_may_ask_for_the_status_and_for_nothing_else(network):
                                     check=False)
 
     where = f"--control-dir={member.dir}"
-    done = as_user(hawser_command(), "status", where)
+    command = daemons.for_everybody(member.namespace.lab, hawser_command())
+    done = as_user(command, "status", where)
     assert done.returncode == 0 and "server1" in done.stdout, done.stderr
-    assert as_user(hawser_command(), "wait", "--peers", where).returncode == 0
+    assert as_user(command, "wait", "--peers", where).returncode == 0
     for words in (("reload",), ("confirm",)):
-        done = as_user(hawser_command(), *words, where)
+        done = as_user(command, *words, where)
         assert done.returncode != 0 and "ermission denied" in done.stderr, done.stderr
-    done = as_user(hawser_command(), "status", where, groups=("--clear-groups",))
+    done = as_user(command, "status", where, groups=("--clear-groups",))
     assert done.returncode != 0 and "group hawser" in done.stderr, done.stderr
 
     path = member.dir / f"{network.interface}.status"
