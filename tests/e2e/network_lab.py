@@ -359,6 +359,12 @@ class NotifySocket:
         lines = self.socket.recv(4096).decode().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
+    def wait_for(self, key: str) -> dict:
+        """The next message with this; a status by itself may come before it at any time."""
+        while key not in (message := self.read()):
+            assert list(message) == ["STATUS"], message
+        return message
+
     def close(self) -> None:
         self.socket.close()
 

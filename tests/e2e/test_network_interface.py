@@ -133,7 +133,7 @@ def test_the_service_manager_hears_that_something_is_missing(network):
     setting = f"net.ipv6.conf.{network.interface}.disable_ipv6"
     try:
         member.start(env={"NOTIFY_SOCKET": str(manager.path)})
-        assert manager.read()["READY"] == "1"
+        assert manager.wait_for("READY")["READY"] == "1"
         member.namespace.run("sysctl", "-q", "-w", f"{setting}=1")
         # The kernel takes the routes first, and that may be told by itself.
         wait_until(lambda: "lacks address" in manager.read()["STATUS"], 20, "the lack is told")

@@ -97,15 +97,15 @@ def test_the_service_manager_hears_of_each_state(network, name):
     manager = NotifySocket(member.dir / "notify")
     try:
         member.start(env={"NOTIFY_SOCKET": str(manager.path)})
-        message = manager.read()
+        message = manager.wait_for("READY")
         assert message["READY"] == "1"
         assert int(message["MAINPID"]) == member.daemon.process.pid
         is_set_up(member)
         member.daemon.process.signal(signal.SIGHUP)
-        assert manager.read()["RELOADING"] == "1"
-        assert manager.read()["READY"] == "1"
+        assert manager.wait_for("RELOADING")["RELOADING"] == "1"
+        assert manager.wait_for("READY")["READY"] == "1"
         member.stop()
-        assert manager.read() == {"STOPPING": "1"}
+        assert manager.wait_for("STOPPING") == {"STOPPING": "1"}
     finally:
         manager.close()
         manager.path.unlink()
@@ -119,10 +119,10 @@ def test_a_hangup_reloads_also_under_nohup(network):
         "nohup", "nohup", *daemons.command_under_test(), "-f", f"--engine={network.engine}",
         *member.options(), env={**member.environment(), "NOTIFY_SOCKET": str(manager.path)})
     try:
-        assert manager.read()["READY"] == "1"
+        assert manager.wait_for("READY")["READY"] == "1"
         process.signal(signal.SIGHUP)
-        assert manager.read()["RELOADING"] == "1"
-        assert manager.read()["READY"] == "1"
+        assert manager.wait_for("RELOADING")["RELOADING"] == "1"
+        assert manager.wait_for("READY")["READY"] == "1"
     finally:
         process.end()
         manager.close()
@@ -137,7 +137,7 @@ def test_when_ready_is_told_everything_is_in(network):
         "ready", *daemons.command_under_test(), "-f", f"--engine={network.engine}",
         *member.options(), env={**member.environment(), "NOTIFY_SOCKET": str(manager.path)})
     try:
-        assert manager.read()["READY"] == "1"
+        assert manager.wait_for("READY")["READY"] == "1"
         is_set_up(member)
     finally:
         process.end()
