@@ -87,8 +87,11 @@ void ControllerWatch::send_echo(Peer& peer, const OverlayWatch& echo, std::uint1
                                 const Now& now, OutBatch& out) {
   const Keypair* const keypair = peer.sessions.current();
   const bool has_session = keypair != nullptr && !keypair->expired(now.boot);
-  // Who does not answer may have forgotten our session.
-  if ((!has_session || !peer.reachable.load()) && !peer.timers.handshake_under_way()) {
+  // Who does not answer may have forgotten our session, but not one of just now: the answers to it
+  // are still being counted.
+  const bool is_forgotten =
+      has_session && !peer.reachable.load() && now.boot - keypair->created_at >= kRekeyTimeout;
+  if ((!has_session || is_forgotten) && !peer.timers.handshake_under_way()) {
     handshakes_.initiate(peer, /*is_retry=*/false, now, out);
     state_.timers.reschedule(peer);
   }

@@ -88,6 +88,17 @@ TEST_F(Failover, AControllerThatSaysGoodbyeIsNotMissed) {
   for (const PeerView& peer : laptop().node().view().peers) EXPECT_TRUE(peer.reachable);
 }
 
+// While its first answers are counted, the session that they came by is not doubted.
+TEST_F(Failover, AControllerThatIsBackShakesHandsOnceWithEach) {
+  connect();
+  network_->hosts[kServer1]->kill();
+  network_->run(10s);
+  network_->start(kServer1);
+  network_->run(60s);
+  EXPECT_EQ(network_->hosts[kServer1]->node().device().counters().handshakes_completed,
+            network_->hosts.size() - 1);
+}
+
 // The first controller hands over to the second what it cannot deliver itself.
 TEST_F(Failover, APeerThatOnlyOneControllerReachesIsReachedThroughBoth) {
   for (const auto& [far, near] : {std::pair(kPrinter, kServer1), std::pair(kLaptop, kServer1),

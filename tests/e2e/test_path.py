@@ -55,8 +55,8 @@ def test_with_a_third_lost_both_ways_sessions_and_streams_come_about(lab, engine
     ours, theirs = hosts.pair(lab, engine)
     theirs.namespace.nft("""
         table inet loss {
-          chain in { type filter hook prerouting priority -300; udp dport 51820 numgen random mod 10 < 3 drop; }
-          chain out { type filter hook output priority -300; udp dport 51820 numgen random mod 10 < 3 drop; }
+          chain in { type filter hook prerouting priority -300; udp dport 51820 numgen inc mod 3 0 drop; }
+          chain out { type filter hook output priority -300; udp dport 51820 numgen inc mod 3 0 drop; }
         }""")
     hosts.connect(ours, theirs)
     traffic.reaches(ours.namespace, theirs.inner4, seconds=60)
