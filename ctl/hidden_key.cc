@@ -1,6 +1,7 @@
 #include "ctl/hidden_key.h"
 
 #include <algorithm>
+#include <array>
 
 namespace hawser {
 
@@ -9,10 +10,16 @@ namespace {
 // In base64 a key has 43 characters and a '='.
 constexpr std::size_t kMostOfOne = 40;
 
-bool is_base64(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
-         c == '/' || c == '=';
-}
+constexpr std::array<bool, 256> kIsBase64 = [] {
+  std::array<bool, 256> table{};
+  for (const char c :
+       std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+
+bool is_base64(char c) { return kIsBase64[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cerrno>
 #include <limits>
+#include <utility>
 
 namespace hawser {
 
@@ -75,7 +76,7 @@ void UapiParser::end_of_line(std::string_view line) {
     if (have_operation_ || request_.refusal) {
       complete_ = true;
     } else {
-      reset();
+      begin();
     }
     return;
   }
@@ -218,25 +219,23 @@ void UapiParser::refuse_value(const Line& line, std::string_view remedy) {
   refuse(EINVAL, fmt::format("the value of {} is not valid; {}", line.key, remedy));
 }
 
-void UapiParser::refuse(int code, const std::string& what) {
+void UapiParser::refuse(int code, std::string_view what) {
   request_.refusal = Error{fmt::format("request refused at line {}: {}", line_number_, what), code};
   request_.change = DeviceChange{};  // free now: the rest is skipped, however long
 }
 
 UapiRequest UapiParser::take() {
   assert(complete_);
-  UapiRequest request = std::move(request_);
-  reset();
-  return request;
+  begin();
+  return std::exchange(request_, UapiRequest{});
 }
 
-void UapiParser::reset() {
+void UapiParser::begin() {
   line_number_ = 0;
   request_len_ = 0;
   have_operation_ = false;
   in_peer_ = false;
   complete_ = false;
-  request_ = UapiRequest{};
 }
 
 }  // namespace hawser

@@ -83,9 +83,9 @@ class UapiParser {
   void handle_peer_line(const Line& line);
   void handle_reload_line(const Line& line);
   void open_peer(const Line& line);
-  void refuse(int code, const std::string& what);
+  void refuse(int code, std::string_view what);
   void refuse_value(const Line& line, std::string_view remedy);
-  void reset();
+  void begin();
 
   ZoneResolver resolve_zone_;
   UapiLimits limits_;

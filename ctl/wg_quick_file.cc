@@ -166,7 +166,10 @@ class WgQuickParser {
     for (const std::string_view name : known) {
       if (same_word(key, name)) return name;
     }
-    fault(fmt::format("unknown key {}; {}", shown(key), suggest_name(shown(key), known)));
+    // The nearest name costs more than all else of a line.
+    const bool is_shown = num_faults_ < kMaxFaults;
+    fault(is_shown ? fmt::format("unknown key {}; {}", shown(key), suggest_name(shown(key), known))
+                   : std::string());
     return {};
   }
 

@@ -1,9 +1,12 @@
 #include "mesh/nearest_name.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <numeric>
-#include <vector>
+#include <optional>
 
 namespace hawser {
 namespace {
@@ -13,28 +16,61 @@ constexpr std::size_t kMaxWordLen = 80;
 constexpr std::size_t kMinAbbreviationLen = 3;
 constexpr std::size_t kMaxNamesListed = 12;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+// Of either case, and with '_' for '-'.
+constexpr std::array<char, 256> kFolded = [] {
+  std::array<char, 256> folded{};
+  for (std::size_t c = 0; c < folded.size(); ++c) {
+    folded[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  folded['-'] = '_';
+  return folded;
+}();
 
 std::string normalized(std::string_view word) {
-  std::string text;
-  for (const char c : word) text += c == '-' ? '_' : lower(c);
+  std::string text(word);
+  for (char& c : text) c = kFolded[static_cast<unsigned char>(c)];
   return text;
 }
 
-// Insertions, deletions, substitutions (Levenshtein), one row at a time.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
+// Which letters a word has, as bits; some stand for several.
+std::uint32_t letters(std::string_view word) {
+  std::uint32_t bits = 0;
+  for (const char c : word) bits |= std::uint32_t{1} << (static_cast<unsigned char>(c) & 31U);
+  return bits;
+}
+
+// Insertions, deletions, substitutions (Levenshtein), one row at a time; nullopt: more than `most`.
+// So far from the diagonal every cell has more.
+std::optional<std::size_t> edit_distance(std::string_view a, std::string_view b, std::size_t most) {
+  if (b.size() > kMaxWordLen || a.size() > b.size() + most || b.size() > a.size() + most) {
+    return std::nullopt;
+  }
+  const std::uint32_t in_a = letters(a);
+  const std::uint32_t in_b = letters(b);
+  if (static_cast<std::size_t>(std::popcount(in_a & ~in_b)) > most ||
+      static_cast<std::size_t>(std::popcount(in_b & ~in_a)) > most) {
+    return std::nullopt;  // an edit takes or brings one letter
+  }
+  std::array<std::size_t, kMaxWordLen + 1> row{};
+  std::iota(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(b.size()) + 1, std::size_t{0});
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
+    const std::size_t first = i > most ? i - most : 1;
+    const std::size_t last = std::min(b.size(), i + most);
+    std::size_t diagonal = row[first - 1];
+    std::size_t left = first == 1 ? i : most + 1;
+    std::size_t least = left;
+    row[first - 1] = left;
+    for (std::size_t j = first; j <= last; ++j) {
       const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
       diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      left = std::min(std::min(diagonal, left) + 1, substituted);
+      row[j] = left;
+      least = std::min(least, left);
     }
+    if (least > most) return std::nullopt;  // no later row has less
   }
-  return row.back();
+  if (row[b.size()] > most) return std::nullopt;
+  return row[b.size()];
 }
 
 // "keepalive" of "persistent_keepalive", "pubkey" of "public_key": contained, or the first letter
@@ -58,12 +94,17 @@ std::string_view nearest_name(std::string_view word, std::span<const std::string
   std::string_view best;
   for (const std::string_view name : known) {
     const std::string candidate = normalized(name);
-    std::size_t distance = edit_distance(wanted, candidate);
-    // Half of a two-letter word may be anything.
-    if (distance >= std::max(wanted.size(), candidate.size())) continue;
-    if (is_abbreviation(wanted, candidate)) distance = std::min<std::size_t>(distance, 2);
-    if (distance < best_distance) {
-      best_distance = distance;
+    std::optional<std::size_t> distance;
+    if (is_abbreviation(wanted, candidate)) {
+      // Nothing but insertions.
+      distance = std::min<std::size_t>(candidate.size() - wanted.size(), 2);
+    } else {
+      // Half of a two-letter word may be anything.
+      const std::size_t end = std::min(best_distance, std::max(wanted.size(), candidate.size()));
+      if (end > 0) distance = edit_distance(wanted, candidate, end - 1);
+    }
+    if (distance && *distance < best_distance) {
+      best_distance = *distance;
       best = name;
     }
   }

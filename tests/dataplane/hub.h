@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -19,7 +20,7 @@ class Hub {
   }
   // An hour later, with peers made anew. For fuzzers, to which a new hub costs too much.
   void start_over() {
-    for (Node* node : {&hub, &a, &b}) node->run_handshakes();
+    for (Node* node : nodes()) node->run_handshakes();
     sleep(3600s);
     introduce();
   }
@@ -36,14 +37,15 @@ class Hub {
     return options;
   }
 
+  std::array<Node*, 3> nodes() { return {&hub, &a, &b}; }
   void set_now(const Now& now) {
     now_ = now;
-    for (Node* node : {&hub, &a, &b}) node->set_now(now);
+    for (Node* node : nodes()) node->set_now(now);
   }
   void sleep(Duration by) { set_now(later(now_, by)); }
   void deliver() {
     for (int round = 0; round < 20; ++round) {
-      for (Node* node : {&hub, &a, &b}) node->run_handshakes();
+      for (Node* node : nodes()) node->run_handshakes();
       for (Node* node : {&a, &b}) {
         const Endpoint from = node == &a ? at_a : at_b;
         for (const Datagram& d : std::exchange(node->sent, {})) hub.receive({d.bytes, from, 0});

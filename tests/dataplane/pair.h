@@ -1,5 +1,6 @@
 #pragma once
 // Two nodes that know each other, for directed tests.
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -43,6 +44,7 @@ struct Pair {
     meet(a, peer_change(b.public_key(), {prefix("10.0.0.2/32"), prefix("fd00::2/128")}, at_b));
     meet(b, peer_change(a.public_key(), {prefix("10.0.0.1/32"), prefix("fd00::1/128")}, at_a));
   }
+  std::array<Node*, 2> nodes() { return {&a, &b}; }
   static void meet(Node& node, PeerChange peer) {
     DeviceChange change;
     PeerChange gone;

@@ -2,20 +2,12 @@
 // What must be true of everything that a device lets out, whatever went in.
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "noise/messages.h"
 #include "routing/ip_packet.h"
+#include "tests/fuzz/require.h"
 #include "tests/sim/node.h"
 
 namespace hawser::testing {
-
-inline void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "violated: %s\n", what);
-  std::abort();
-}
 
 // The testbed says with EXPECT what it does not like; here that must end the process.
 inline void make_failures_fatal() {

@@ -3,21 +3,14 @@
 #include <array>
 #include <utility>
 
-#include "noise/constants.h"
-#include "tests/dataplane/hub.h"
 #include "tests/fuzz/checks.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/shared.h"
 
 namespace hawser::testing {
 namespace {
 
 constexpr int kMaxPackets = 3;
-// A hub's handshakes cost a hundred times what a packet does, so runs share a hub; it starts over
-// before its sessions want to be renewed. A finding that needs earlier runs replays from the same
-// seed: libFuzzer prints it.
-constexpr int kRunsPerHub = 4096;
-constexpr Duration kTimeOfRun = 20ms;  // fills the budget for ICMP errors again
-static_assert(kRunsPerHub * kTimeOfRun < kRekeyAfterTime);
 constexpr int kRunsPerTurn = 64;  // of the handshake thread, which has no share in this
 
 DeviceOptions options_from(std::uint8_t bits) {
@@ -28,38 +21,12 @@ DeviceOptions options_from(std::uint8_t bits) {
   return options;
 }
 
-struct SharedHub {
-  explicit SharedHub(const DeviceOptions& options) : hub(options) {}
-
-  void begin_run() {
-    if (++runs % kRunsPerHub == 0) {
-      hub.start_over();
-      counter = 10;
-    } else if (runs % kRunsPerTurn == 0) {
-      for (Node* node : {&hub.hub, &hub.a, &hub.b}) node->run_handshakes();
-    }
-    hub.sleep(kTimeOfRun);
-    for (Node* node : {&hub.hub, &hub.a, &hub.b}) forget(*node);
-  }
-  // What a run leaves; nobody answers.
-  static void forget(Node& node) {
-    node.sent.clear();
-    node.to_tun.clear();
-    node.writes.clear();
-    node.log.clear();
-  }
-
-  Hub hub;
-  int runs = 0;
-  std::uint64_t counter = 10;  // of what peer a seals
-};
-
 // One for each set of options.
-SharedHub& hub_from(FuzzInput& input) {
-  static std::array<SharedHub*, 12> hubs{};
+Shared<Hub>& hub_from(FuzzInput& input) {
+  static std::array<Shared<Hub>*, 12> hubs{};
   const std::uint8_t bits = input.u8() % 12;
-  SharedHub*& shared = hubs[bits];
-  if (shared == nullptr) shared = new SharedHub(options_from(bits));
+  Shared<Hub>*& shared = hubs[bits];
+  if (shared == nullptr) shared = new Shared<Hub>(kRunsPerTurn, options_from(bits));
   shared->begin_run();
   return *shared;
 }
@@ -88,12 +55,12 @@ void aim(Packet& packet, std::uint8_t how) {
   std::copy_n(to.bytes.begin(), len, at + static_cast<std::ptrdiff_t>(len));
 }
 
-void from_peer(SharedHub& shared, FuzzInput& input) {
+void from_peer(Shared<Hub>& shared, FuzzInput& input) {
   const std::uint8_t how = input.u8();
   const std::uint8_t traffic_class = input.u8();
   Packet plain = input.bytes(input.u16() % 4096);
   aim(plain, how);
-  Hub& hub = shared.hub;
+  Hub& hub = shared.bed;
   Packet train;
   std::size_t segment_len = 0;
   for (int copies = (how >> 3) % 5; copies >= 0; --copies) {
@@ -128,8 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace hawser::testing;
   make_failures_fatal();
   FuzzInput input(data, size);
-  SharedHub& shared = hub_from(input);
-  Hub& hub = shared.hub;
+  Shared<Hub>& shared = hub_from(input);
+  Hub& hub = shared.bed;
   hub.hub.device().set_mtu(std::uint32_t{576} + input.u16() % 3000);
   for (int i = 0; i < kMaxPackets && !input.empty(); ++i) {
     if ((input.u8() & 1) == 0) {

@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include "noise/aead_lanes.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace hawser;
+using testing::require;
 
 constexpr std::size_t kMaxPackets = 64;
 constexpr std::uint32_t kMaxLen = 2048;
@@ -65,10 +66,6 @@ void fill(Batch& batch, testing::FuzzInput& input) {
   }
 }
 
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
 void check(Aead& lanes, Aead& boringssl, const Batch& plain, std::size_t spoilt) {
   Batch expected;
   Batch actual;
@@ -76,7 +73,7 @@ void check(Aead& lanes, Aead& boringssl, const Batch& plain, std::size_t spoilt)
   plain.copy_to(actual);
   boringssl.seal(expected.jobs);
   lanes.seal(actual.jobs);
-  require(expected.bytes == actual.bytes);
+  require(expected.bytes == actual.bytes, "lanes seal as BoringSSL does");
 
   AeadJob& job = actual.jobs[spoilt % actual.jobs.size()];
   const std::size_t at = spoilt / kMaxPackets % (job.len + kAeadTagLen);
@@ -84,9 +81,10 @@ void check(Aead& lanes, Aead& boringssl, const Batch& plain, std::size_t spoilt)
   lanes.open(actual.jobs);
   for (std::size_t i = 0; i < actual.jobs.size(); ++i) {
     const AeadJob& opened = actual.jobs[i];
-    require(opened.ok == (&opened != &job));
+    require(opened.ok == (&opened != &job), "all but the spoilt packet are opened");
     const std::uint8_t* const text = plain.jobs[i].data;
-    require(!opened.ok || std::equal(text, text + opened.len, opened.data));
+    require(!opened.ok || std::equal(text, text + opened.len, opened.data),
+            "what is opened is what was sealed");
   }
 }
 

@@ -7,21 +7,21 @@
 #include "ctl/wg_quick_file.h"
 #include "ctl/wg_quick_routing.h"
 #include "mesh/load.h"
+#include "tests/fuzz/option.h"
+#include "tests/fuzz/require.h"
 
-namespace {
-
-void require(bool holds) {
-  if (!holds) __builtin_trap();
+// Everything that a file can say is seven hundred bytes.
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  return hawser::testing::add_option(argc, argv, "-max_len=768");
 }
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t len) {
   using namespace hawser;
+  using testing::require;
   const std::string_view text(reinterpret_cast<const char*>(data), len);
   const Result<WgQuickFile> file = parse_wg_quick(text, "wg0.conf");
   if (!file) {
-    require(file.error().message.starts_with("wg0.conf:"));
+    require(file.error().message.starts_with("wg0.conf:"), "a mistake has its file and line");
     return 0;
   }
   (void)routing_of(*file);
