@@ -133,7 +133,10 @@ InterfaceSetup::InterfaceSetup(std::unique_ptr<InterfacePort> port, LogSink log)
 InterfaceSetup::~InterfaceSetup() { reduce({}); }
 
 Status InterfaceSetup::extend(const InterfaceSettings& wanted) {
-  if (is_moved_) return {};
+  if (is_moved_) {
+    missed_mtu_ = wanted.mtu;
+    return {};
+  }
   const InterfaceSettings before = have_;
   Status added = add_all(wanted);
   if (added) return added;
@@ -233,8 +236,18 @@ void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
   });
 }
 
+// Nobody looks whether the MTU is still a plan's, so a change of it is made once.
+void InterfaceSetup::catch_up() {
+  const std::uint32_t mtu = std::exchange(missed_mtu_, 0);
+  if (mtu == 0 || mtu == have_.mtu) return;
+  const Status set = port_->set_mtu(mtu);
+  if (set) have_.mtu = mtu;
+  warn(set);
+}
+
 void InterfaceSetup::see(const TunnelState& seen) {
   is_moved_ = seen.place == TunnelState::Place::kMoved;
+  if (!is_moved_) catch_up();
   is_down_ = is_up_ && !seen.up;
   std::erase_if(have_.addresses,
                 [&](const InterfaceAddress& address) { return !has_address(seen, address); });

@@ -75,7 +75,8 @@ class InterfaceSetup {
   // Removes what `wanted` has not. What the kernel refuses is logged, and no longer ours.
   void reduce(const InterfaceSettings& wanted);
 
-  // What the kernel has now: what others removed is no longer there for extend() and reduce().
+  // What the kernel has now: what others removed is no longer there for extend() and reduce(). An
+  // interface that is back gets the MTU that extend() was to give it meanwhile.
   void see(const TunnelState& seen);
   // Adds what is lacking, as much as possible. The first error, if any.
   Status put_back(const InterfaceLack& lack);
@@ -85,6 +86,7 @@ class InterfaceSetup {
   Status add_routes(const std::vector<TunnelRoute>& wanted);
   Status add_address(const InterfaceAddress& address);
   Status add_route(const TunnelRoute& route);
+  void catch_up();
   void warn(const Status& status) const;
 
   std::unique_ptr<InterfacePort> port_;
@@ -92,6 +94,7 @@ class InterfaceSetup {
   bool is_up_ = false;    // it was brought up
   bool is_down_ = false;  // and somebody set it down
   bool is_moved_ = false;
+  std::uint32_t missed_mtu_ = 0;  // while it was moved; 0: none
   InterfaceSettings have_;
 };
 

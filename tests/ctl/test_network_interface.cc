@@ -334,6 +334,29 @@ TEST_F(InterfaceSetupTest, OfAnInterfaceThatIsElsewhereOnlyTheRulesAreOurs) {
   EXPECT_THAT(kernel_.done, ElementsAre("-v4 rule 7200", "-v4 rule 7201"));
 }
 
+TEST_F(InterfaceSetupTest, AnMtuThatAPlanChangedMeanwhileIsSetWhenTheInterfaceIsBack) {
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {})).ok());
+  const TunnelState home = kernel_state({"10.0.0.1/24"}, {});
+  TunnelState moved = home;
+  moved.place = TunnelState::Place::kMoved;
+  setup_->see(moved);
+  kernel_.done.clear();
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {}, 1300)).ok());
+  setup_->see(moved);
+  EXPECT_THAT(kernel_.done, IsEmpty());
+  setup_->see(home);
+  EXPECT_THAT(kernel_.done, ElementsAre("mtu 1300"));
+  // Once: whoever changes it then means it. A change that was taken back is none.
+  setup_->see(home);
+  setup_->see(moved);
+  setup_->see(home);
+  setup_->see(moved);
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {}, 1400)).ok());
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {}, 1300)).ok());
+  setup_->see(home);
+  EXPECT_THAT(kernel_.done, ElementsAre("mtu 1300"));
+}
+
 TEST_F(InterfaceSetupTest, RulesComeAfterTheRoutesThatTheyLeadToAndGoBefore) {
   InterfaceSettings wanted = settings({"10.0.0.1/24"}, {"10.1.0.0/16"});
   wanted.routes.push_back({*Prefix::parse("0.0.0.0/0"), kExitTable, {}});
