@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <net/if.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,7 @@
 
 #include "base/secret.h"
 #include "ctl/answer_pace.h"
+#include "ctl/connection_share.h"
 #include "ctl/uapi_reply.h"
 #include "tun/system_clock.h"
 
@@ -43,6 +45,15 @@ std::uint32_t resolve_zone(std::string_view zone) {
   return ::if_nametoindex(std::string(zone).c_str());
 }
 
+// Whoever connected; where the kernel does not say, nobody in particular.
+uid_t user_of(Stream::socket& socket) {
+  ucred peer{};
+  peer.uid = static_cast<uid_t>(-1);
+  socklen_t len = sizeof peer;
+  ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &len);
+  return peer.uid;
+}
+
 class Connection;
 
 // What a connection needs of its server; valid as long as the connection is not closed.
@@ -60,7 +71,8 @@ struct Context {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Stream::socket socket, Context& context)
-      : socket_(std::move(socket)),
+      : user_(user_of(socket)),
+        socket_(std::move(socket)),
         timer_(socket_.get_executor()),
         context_(context),
         parser_(resolve_zone, context.options.limits) {}
@@ -76,7 +88,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     socket_.close(ignored);
   }
 
-  std::chrono::steady_clock::time_point last_progress() const { return last_progress_; }
+  HeldConnection held() const { return {user_, last_progress_}; }
 
   // Its turn: answers the request that is whole. `shared_status`: of this round; empty: not asked
   // for yet.
@@ -209,6 +221,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     pending_ = {};
   }
 
+  uid_t user_;
   Stream::socket socket_;
   asio::steady_timer timer_;
   Context& context_;
@@ -247,7 +260,7 @@ struct UapiServer::Impl : std::enable_shared_from_this<UapiServer::Impl> {
   void take_turn(std::shared_ptr<Connection> asking);
   void answer_round();
   void add(Stream::socket socket);
-  void evict_longest_silent();
+  void make_room(uid_t newcomer);
   void forget(Connection* gone);
   bool start_watch();
   void wait_for_removal();
@@ -348,25 +361,25 @@ void UapiServer::Impl::answer_round() {
 }
 
 void UapiServer::Impl::add(Stream::socket socket) {
-  if (connections.size() >= options.max_connections) evict_longest_silent();
+  if (connections.size() >= options.max_connections) make_room(user_of(socket));
   connections.push_back(std::make_shared<Connection>(std::move(socket), context));
   const std::shared_ptr<Connection> added = connections.back();
   added->start();
 }
 
-void UapiServer::Impl::evict_longest_silent() {
-  const auto longest = std::min_element(
-      connections.begin(), connections.end(),
-      [](const auto& a, const auto& b) { return a->last_progress() < b->last_progress(); });
-  if (longest == connections.end()) return;
+void UapiServer::Impl::make_room(uid_t newcomer) {
+  std::vector<HeldConnection> held;
+  for (const auto& connection : connections) held.push_back(connection->held());
+  if (held.empty()) return;
+  const std::size_t place = who_gives_way(held, newcomer);
   if (log) {
     log(LogLevel::kWarning,
-        fmt::format("control socket: more than {} connections; the one that has been silent for "
-                    "longest is closed",
-                    options.max_connections));
+        fmt::format("control socket: more than {} connections; of those of user {}, who has the "
+                    "most, the one that has been silent for longest is closed",
+                    options.max_connections, held[place].user));
   }
-  (*longest)->close();
-  connections.erase(longest);
+  connections[place]->close();
+  connections.erase(connections.begin() + static_cast<std::ptrdiff_t>(place));
 }
 
 void UapiServer::Impl::forget(Connection* gone) {

@@ -15,8 +15,9 @@
 namespace hawser {
 
 struct UapiServerOptions {
-  // Clients are root's own tools, a few at a time. One more takes the place of whoever has been
-  // silent for longest, so that forgotten connections do not lock an operator out.
+  // Clients are root's own tools, a few at a time. One more takes the place of another of the user
+  // who has the most (ctl/connection_share.h), so that neither forgotten connections nor a busy
+  // neighbour lock anybody out.
   std::size_t max_connections = 64;
   // Without progress, while a request is half sent or an answer half read.
   Duration stall_timeout = std::chrono::seconds(30);

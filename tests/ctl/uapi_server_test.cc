@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "ctl/answer_pace.h"
+#include "ctl/connection_share.h"
 #include "tests/ctl/control_client.h"
 #include "tests/ctl/temporary_directory.h"
 
@@ -320,6 +322,55 @@ TEST_F(UapiServerTest, OneConnectionTooManyTakesThePlaceOfTheLongestSilent) {
   EXPECT_EQ(num_connections(), 3u);
   EXPECT_EQ(a.ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
   EXPECT_EQ(c.ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+}
+
+using Seconds = std::chrono::seconds;
+constexpr std::chrono::steady_clock::time_point kBegin{};
+
+// Connections of these users, of which the first has been silent for longest.
+std::size_t gives_way(const std::vector<uid_t>& users, uid_t newcomer) {
+  std::vector<HeldConnection> held;
+  for (const uid_t user : users) {
+    held.push_back({user, kBegin + Seconds(static_cast<int>(held.size()))});
+  }
+  return who_gives_way(held, newcomer);
+}
+
+TEST(ConnectionShare, WhoHasTheMostGivesWay) {
+  EXPECT_EQ(gives_way({7, 8, 8, 8}, 8), 1u);
+  EXPECT_EQ(gives_way({7, 8, 8, 8}, 9), 1u);
+  EXPECT_EQ(gives_way({7, 8, 8, 7}, 8), 1u) << "the newcomer counts";
+  EXPECT_EQ(gives_way({7, 8, 8, 7}, 9), 0u);
+  EXPECT_EQ(gives_way({7, 8, 8}, 7), 0u) << "with as many it is one's own";
+  EXPECT_EQ(gives_way({7, 8, 9}, 10), 0u);
+  EXPECT_EQ(gives_way({0}, 0), 0u);
+}
+
+// A user's connection; the thread is that user while it connects.
+std::unique_ptr<ControlClient> client_of(uid_t user, const std::string& path) {
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  EXPECT_EQ(::syscall(SYS_setresuid, kSame, user, kSame), 0);
+  auto client = std::make_unique<ControlClient>(path);
+  EXPECT_EQ(::syscall(SYS_setresuid, kSame, 0, kSame), 0);
+  return client;
+}
+
+TEST_F(UapiServerTest, WhoConnectsAgainAndAgainTakesNobodyElsesPlace) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be others";
+  UapiServerOptions options;
+  options.max_connections = 3;
+  start(options);
+  std::filesystem::permissions(directory_.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(path(), std::filesystem::perms(0666));
+  const auto waiting = client_of(4001, path());
+  EXPECT_EQ(waiting->ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+  std::vector<std::unique_ptr<ControlClient>> busy;
+  for (int i = 0; i < 10; ++i) {
+    busy.push_back(client_of(4002, path()));
+    EXPECT_EQ(busy.back()->ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+  }
+  EXPECT_TRUE(busy.front()->sees_end());
+  EXPECT_EQ(waiting->ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
 }
 
 TEST_F(UapiServerTest, RemovingTheSocketEndsTheDaemon) {
