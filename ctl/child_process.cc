@@ -69,10 +69,11 @@ Result<pid_t> spawn(const ChildProgram& program) {
   if (!program.input.empty()) input = input_file(program.input);
   if (input) ::posix_spawn_file_actions_adddup2(&files, input.get(), STDIN_FILENO);
   const std::vector<char*> argv = pointers(program.argv);
-  const std::vector<char*> environment = pointers(program.environment);
+  std::vector<char*> environment;
+  if (program.environment) environment = pointers(*program.environment);
   pid_t child = 0;
   const int error = ::posix_spawnp(&child, argv[0], &files, &attributes, argv.data(),
-                                   program.environment.empty() ? environ : environment.data());
+                                   program.environment ? environment.data() : environ);
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&files);
   if (error == 0) return child;

@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,11 @@ namespace hawser {
 // How a program is started. Its environment is ours where none is given; so are its working
 // directory and standard streams.
 struct ChildProgram {
-  std::vector<std::string> argv;         // the program first; looked for in PATH without a '/'
-  std::vector<std::string> environment;  // "NAME=value"; empty: ours
-  std::string input;                     // of standard input; empty: ours
-  bool stops = true;                     // at a stop signal; false: what is undone is undone
-  bool has_own_group = false;            // Ctrl-C is for us alone
+  std::vector<std::string> argv;  // the program first; looked for in PATH without a '/'
+  std::optional<std::vector<std::string>> environment;  // "NAME=value"; nothing: ours
+  std::string input;                                    // of standard input; empty: ours
+  bool stops = true;           // at a stop signal; false: what is undone is undone
+  bool has_own_group = false;  // Ctrl-C is for us alone
 };
 
 // A program under way takes so long to end after SIGTERM; then it is killed.

@@ -9,16 +9,20 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ctl/cli_names.h"
+#include "ctl/control_socket.h"
 #include "ctl/daemon_process.h"
 #include "ctl/exit_routing.h"
+#include "ctl/lock_file.h"
 #include "ctl/network_file.h"
 #include "ctl/resolvconf.h"
 #include "ctl/set_request.h"
 #include "ctl/status_client.h"
 #include "ctl/terminal.h"
+#include "ctl/tun_holders.h"
 #include "ctl/wg_quick_file.h"
 #include "ctl/wg_quick_hooks.h"
 #include "ctl/wg_quick_routing.h"
@@ -136,21 +140,19 @@ Status set_up_routing(const WgQuickRouting& routing, const Link& link) {
 class TunnelUp {
  public:
   TunnelUp(const CliArguments& arguments, const WgQuickName& name, WgQuickFile file,
-           const DeviceChange& change)
+           DeviceChange change)
       : place_{arguments.control_dir, name.interface},
         daemon_(daemon_path(arguments)),
         name_(name),
         file_(std::move(file)),
         routing_(routing_of(file_)),
-        request_(make_set_request(change)) {}
+        change_(std::move(change)) {}
 
   Status run() {
     if (Status done = run_hooks(file_, "PreUp", name_); !done) return done;
     if (Status started = start_daemon(daemon_, place_); !started) return started;
     has_daemon_ = true;
-    if (Status done = request_set(place_.control_dir, place_.interface, request_.view()); !done) {
-      return done;
-    }
+    if (Status done = hand_over(); !done) return done;
     const Result<Link> link = find_link(name_.interface);
     if (!link) return link.error();
     if (Status done = set_up_link(file_, *link); !done) return done;
@@ -171,7 +173,7 @@ class TunnelUp {
       note(end_daemon(place_));
       note(remove_stale_rules());
     }
-    if (has_dns_) note(remove_name_servers(name_.interface));
+    if (has_dns_) note(remove_name_servers(place_));
     if (!faults.empty()) return fmt::format("{}", fmt::join(faults, "; "));
     if (has_hooks(file_, "PreUp") || has_hooks(file_, "PostUp")) {
       return fmt::format("{}, but for what its hooks did", kUndone);
@@ -185,10 +187,17 @@ class TunnelUp {
   }
 
  private:
+  // From then on the daemon alone has the keys.
+  Status hand_over() {
+    const DeviceChange change = std::exchange(change_, {});
+    const SecretText request = make_set_request(change);
+    return request_set(place_.control_dir, place_.interface, request.view());
+  }
+
   Status set_up_dns() {
     if (file_.dns.empty()) return go_on();
     has_dns_ = true;  // also when it fails half way
-    const Result<bool> done = set_name_servers(name_.interface, resolvconf_text(file_.dns));
+    const Result<bool> done = set_name_servers(place_, resolvconf_text(file_.dns));
     if (!done) return done.error();
     has_resolvconf_ = *done;
     return go_on();
@@ -199,7 +208,7 @@ class TunnelUp {
   WgQuickName name_;
   WgQuickFile file_;
   WgQuickRouting routing_;
-  SecretText request_;
+  DeviceChange change_;  // until the daemon has it
   bool has_daemon_ = false;
   bool has_dns_ = false;
   bool has_resolvconf_ = false;
@@ -228,35 +237,54 @@ std::string fault_of_owner(const StatusAnswer& status, const WgQuickName& name) 
       name.interface);
 }
 
+// Why the interface of a daemon that answers cannot be ended from here; empty: it can. Control
+// sockets are in the file system, which network namespaces share.
+std::string fault_of_namespace(const StatusAnswer& status, const DaemonPlace& place) {
+  if (status_value(status.device, "tun") != "true") return {};
+  const std::string& interface = place.interface;
+  const pid_t pid = daemon_pid(place.control_dir, interface).value_or(0);
+  const bool is_beside_us = pid <= 0 || shares_network_namespace(pid).value_or(true);
+  if (is_beside_us && link_exists(interface)) return {};
+  if (is_beside_us) {
+    return fmt::format(
+        "nothing was done: {} was renamed, or moved to another network namespace; run hawser down "
+        "where it is, under this name, or end its daemon, {}",
+        interface, pid > 0 ? describe_process(pid) : "which is not to be seen from here");
+  }
+  // It may have been moved to where we are; else the one here is a namesake.
+  if (link_exists(interface) && !has_interface(pid, interface)) return {};
+  return fmt::format(
+      "nothing was done: {0} is in the network namespace of its daemon, {1}, and not in this one; "
+      "run: nsenter --net=/proc/{2}/ns/net hawser down {0}",
+      interface, describe_process(pid), pid);
+}
+
 // A step that fails is said, and does not keep the rest from being done; but what somebody
 // interrupts before the daemon is asked to end stays as it is.
-CliOutput take_down(const CliArguments& arguments, const WgQuickName& name) {
+CliOutput take_down(const DaemonPlace& place, const WgQuickName& name, bool is_typed) {
   std::vector<std::string> faults;
   const auto note = [&](const Status& done) {
     if (!done) faults.push_back(done.error().message);
   };
   Result<WgQuickFile> file = read_wg_quick(name);
-  const bool is_typed = arguments.wg_quick_file == name.path;
+  if (file) file->forget_keys();
   // The interface may have been brought up by other means than a file.
   if (!file && (is_typed || file.error().code != ENOENT)) {
     faults.push_back(
         fmt::format("no hooks were run, as the file cannot be read: {}", file.error().message));
   }
-  if (file) note(run_hooks(*file, "PreDown", name));
+  if (file) note(run_hooks(*file, "PreDown", name, {.goes_on = true}));
   if (StopSignals::seen()) {
     return CliOutput::failure(fmt::format("{}: interrupted; it is still up", name.interface));
   }
-  if (const Status ended = end_daemon({arguments.control_dir, name.interface}); !ended) {
+  if (const Status ended = end_daemon(place); !ended) {
     note(ended);
     return CliOutput::failure(fmt::format("{}", fmt::join(faults, "\n")));
   }
   note(remove_stale_rules());
-  const Status forgotten = remove_name_servers(name.interface);
-  if (file && !file->dns.empty()) note(forgotten);
-  if (file) {
-    // There is no second time for them: a signal does not stop them.
-    note(run_hooks(*file, "PostDown", name, /*stops=*/false));
-  }
+  if (has_name_servers(place) || (file && !file->dns.empty())) note(remove_name_servers(place));
+  // There is no second time for them: a signal does not stop them.
+  if (file) note(run_hooks(*file, "PostDown", name, {.goes_on = true, .stops = false}));
   std::string done = fmt::format("{}: down\n", name.interface);
   if (faults.empty()) return {std::move(done), {}};
   CliOutput output = CliOutput::failure(fmt::format("{}", fmt::join(faults, "\n")));
@@ -282,10 +310,10 @@ CliOutput bring_up(const CliArguments& arguments) {
                     "rename the file",
                     name->interface));
   }
-  const Result<DeviceChange> change = change_of(*file, name->path);
+  Result<DeviceChange> change = change_of(*file, name->path);
   if (!change) return CliOutput::failure("nothing was done:\n" + change.error().message);
   const StopSignals signals;  // from here on something is half done
-  TunnelUp tunnel(arguments, *name, std::move(*file), *change);
+  TunnelUp tunnel(arguments, *name, std::move(*file), std::move(*change));
   if (const Status done = tunnel.run(); !done) {
     const std::string undone = tunnel.undo();
     return CliOutput::failure(
@@ -297,20 +325,24 @@ CliOutput bring_up(const CliArguments& arguments) {
 CliOutput bring_down(const CliArguments& arguments) {
   const Result<WgQuickName> name = wg_quick_name(arguments.wg_quick_file);
   if (!name) return CliOutput::failure(name.error().message);
-  const auto status = query_status(arguments.control_dir, name->interface, arguments.timeout);
+  const DaemonPlace place{arguments.control_dir, name->interface};
+  const auto status = query_status(place.control_dir, place.interface, arguments.timeout);
   if (!status) {
     // A daemon that was killed has left its rules and its name servers.
     if (!link_exists(name->interface)) {
       (void)remove_stale_rules();
-      if (read_wg_quick(*name)) (void)remove_name_servers(name->interface);
+      if (has_name_servers(place)) (void)remove_name_servers(place);
     }
     return CliOutput::failure(status.error().message);
+  }
+  if (const std::string fault = fault_of_namespace(*status, place); !fault.empty()) {
+    return CliOutput::failure(fault);
   }
   if (const std::string fault = fault_of_owner(*status, *name); !fault.empty()) {
     return CliOutput::failure(fault);
   }
   const StopSignals signals;
-  return take_down(arguments, *name);
+  return take_down(place, *name, /*is_typed=*/arguments.wg_quick_file == name->path);
 }
 
 }  // namespace hawser

@@ -19,6 +19,8 @@
 #include "ctl/child_process.h"
 #include "ctl/cli_text.h"
 #include "ctl/control_socket.h"
+#include "ctl/lock_file.h"
+#include "ctl/tun_holders.h"
 #include "tun/system_clock.h"
 #include "tun/unique_fd.h"
 
@@ -67,13 +69,24 @@ class DaemonHandle {
  public:
   explicit DaemonHandle(const DaemonPlace& place) {
     const std::optional<pid_t> pid = daemon_pid(place.control_dir, place.interface);
-    if (pid && *pid > 0) fd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+    if (!pid || *pid <= 0) return;
+    pid_ = *pid;
+    fd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   }
-  void terminate() const {
-    if (fd_) ::syscall(SYS_pidfd_send_signal, fd_.get(), SIGTERM, nullptr, 0);
+  // Only one that the interface ends with. Whoever listens at a socket may have handed it over
+  // (WG_UAPI_FD), and be a service manager: empty, or who it is then.
+  std::string terminate(const std::string& interface) const {
+    if (!fd_) return "who listened at its control socket is not known";
+    if (!is_only_tun_holder(pid_, interface)) {
+      return describe_process(pid_) +
+             " made its control socket, and is not, or not alone, who has the interface open";
+    }
+    ::syscall(SYS_pidfd_send_signal, fd_.get(), SIGTERM, nullptr, 0);
+    return {};
   }
 
  private:
+  pid_t pid_ = 0;
   UniqueFd fd_;
 };
 
@@ -114,16 +127,18 @@ Status end_daemon(const DaemonPlace& place) {
   }
   const Instant begin = boot_now();
   bool is_told = false;
+  std::string why_not;
   while (::if_nametoindex(place.interface.c_str()) != 0) {
     const Instant now = boot_now();
     // It says goodbye to its peers and closes its device; longer than this it hangs.
     if (now >= begin + kChildEndTime) {
-      return Error{fmt::format("the daemon of {} was asked to end {} ago and has not",
-                               place.interface, format_span(kChildEndTime)),
+      return Error{fmt::format("the daemon of {} was asked to end {} ago and has not{}{}",
+                               place.interface, format_span(kChildEndTime),
+                               why_not.empty() ? "" : "; it got no signal: ", why_not),
                    ETIMEDOUT};
     }
     if (!is_told && now >= begin + kSeesItselfTime) {
-      daemon.terminate();
+      why_not = daemon.terminate(place.interface);
       is_told = true;
     }
     std::this_thread::sleep_for(kEndPoll);

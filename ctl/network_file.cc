@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/secret.h"
 #include "ctl/key_file.h"
 #include "mesh/load.h"
 #include "tun/unique_fd.h"
@@ -23,6 +24,19 @@ namespace {
 
 // 10,000 peers with everything set take 3 MB.
 constexpr std::size_t kMaxFileLen = std::size_t{16} << 20;
+constexpr std::size_t kFirstReadLen = 65536;
+
+void wipe_text(std::string& text) {
+  wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+}
+
+// There may be keys in it: what it leaves is wiped.
+void grow(std::string& text) {
+  std::string larger(std::max(kFirstReadLen, 2 * text.size()), '\0');
+  std::copy(text.begin(), text.end(), larger.begin());
+  wipe_text(text);
+  text = std::move(larger);
+}
 
 Error text_error(const std::string& path, const std::string& what, int code) {
   return Error{fmt::format("{}: {}", path, what), code};
@@ -93,16 +107,28 @@ Result<std::string> read_text_file(const std::string& path) {
     return text_error(path, "it is a directory; give the file in it", EISDIR);
   }
   std::string text;
-  std::array<char, 65536> piece{};
-  while (text.size() <= kMaxFileLen) {
-    const ssize_t got = ::read(fd.get(), piece.data(), piece.size());
+  std::size_t len = 0;
+  int error = EFBIG;
+  while (len <= kMaxFileLen) {
+    if (len == text.size()) grow(text);
+    const ssize_t got = ::read(fd.get(), text.data() + len, text.size() - len);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return text_error(path, std::strerror(errno), errno);
-    if (got == 0) return text;
-    text.append(piece.data(), static_cast<std::size_t>(got));
+    if (got == 0) {
+      text.resize(len);
+      return text;
+    }
+    if (got < 0) {
+      error = errno;
+      break;
+    }
+    len += static_cast<std::size_t>(got);
   }
+  wipe_text(text);
   return text_error(
-      path, fmt::format("it is longer than {} bytes; is it the right file?", kMaxFileLen), EFBIG);
+      path,
+      error == EFBIG ? fmt::format("it is longer than {} bytes; is it the right file?", kMaxFileLen)
+                     : std::strerror(error),
+      error);
 }
 
 Result<std::string> read_network_file(const std::string& path) {

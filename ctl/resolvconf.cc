@@ -1,10 +1,13 @@
 #include "ctl/resolvconf.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -12,6 +15,7 @@
 
 #include "ctl/child_process.h"
 #include "routing/ip_address.h"
+#include "tun/unique_fd.h"
 
 namespace hawser {
 
@@ -38,6 +42,20 @@ Result<bool> run_resolvconf(std::vector<std::string> arguments, std::string inpu
   if (*status == 0) return true;
   return Error{fmt::format("resolvconf {} failed", fmt::join(arguments, " ")), ECHILD};
 }
+
+std::string note_path(const DaemonPlace& place) {
+  return fmt::format("{}/{}.dns", place.control_dir, place.interface);
+}
+
+Status note_name_servers(const DaemonPlace& place) {
+  const std::string path = note_path(place);
+  const UniqueFd note(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (note) return {};
+  const int error = errno;
+  return Error{fmt::format("{} cannot be made: {}", path, std::strerror(error)), error};
+}
+
+void forget_name_servers(const DaemonPlace& place) { ::unlink(note_path(place).c_str()); }
 
 }  // namespace
 
@@ -72,14 +90,24 @@ std::string resolvconf_record(const std::string& interface, const std::string& i
   return interface;
 }
 
-Result<bool> set_name_servers(const std::string& interface, const std::string& text) {
+Result<bool> set_name_servers(const DaemonPlace& place, const std::string& text) {
   if (text.empty()) return true;  // else it would read our standard input
-  return run_resolvconf({"-a", own_record(interface), "-m", "0", "-x"}, text, true);
+  if (const Status noted = note_name_servers(place); !noted) return noted.error();
+  Result<bool> done =
+      run_resolvconf({"-a", own_record(place.interface), "-m", "0", "-x"}, text, true);
+  if (done && !*done) forget_name_servers(place);
+  return done;
 }
 
-Status remove_name_servers(const std::string& interface) {
-  const Result<bool> done = run_resolvconf({"-d", own_record(interface), "-f"}, {}, false);
-  return done ? Status() : Status(done.error());
+bool has_name_servers(const DaemonPlace& place) {
+  return ::access(note_path(place).c_str(), F_OK) == 0;
+}
+
+Status remove_name_servers(const DaemonPlace& place) {
+  const Result<bool> done = run_resolvconf({"-d", own_record(place.interface), "-f"}, {}, false);
+  if (!done) return done.error();
+  forget_name_servers(place);
+  return {};
 }
 
 }  // namespace hawser

@@ -24,17 +24,30 @@ namespace hawser {
 
 namespace {
 
-// Room for one peer with everything set, so that text with a key in it is seldom moved.
+// Room for one peer with everything set, and for an allowed IP: text with a key in it that grew
+// would leave a copy behind.
 constexpr std::size_t kPeerLen = 512;
+constexpr std::size_t kAllowedIpLen = 64;
+
+std::size_t room_for(const DeviceChange& change) {
+  std::size_t len = kPeerLen;
+  for (const PeerChange& peer : change.peers) {
+    len += kPeerLen + kAllowedIpLen * peer.allowed_ips.size();
+  }
+  return len;
+}
+
+void append_key(std::string& out, std::string_view name, std::span<const std::uint8_t> key) {
+  const SecretText hex(to_hex(key));
+  out.append(name).append("=").append(hex.view()).append("\n");
+}
 
 void append_peer(std::string& out, const PeerChange& peer) {
   const auto to = std::back_inserter(out);
   fmt::format_to(to, "public_key={}\n", to_hex(peer.public_key.bytes));
   if (peer.remove) out += "remove=true\n";
   if (peer.update_only) out += "update_only=true\n";
-  if (peer.preshared_key) {
-    fmt::format_to(to, "preshared_key={}\n", to_hex(peer.preshared_key->bytes()));
-  }
+  if (peer.preshared_key) append_key(out, "preshared_key", peer.preshared_key->bytes());
   if (peer.endpoint) fmt::format_to(to, "endpoint={}\n", peer.endpoint->to_string());
   if (peer.persistent_keepalive) {
     fmt::format_to(to, "persistent_keepalive_interval={}\n", *peer.persistent_keepalive);
@@ -217,12 +230,10 @@ SecretText::~SecretText() { wipe({reinterpret_cast<std::uint8_t*>(text_.data()),
 
 SecretText make_set_request(const DeviceChange& change) {
   std::string out;
-  out.reserve(kPeerLen * (change.peers.size() + 1));
+  out.reserve(room_for(change));
   out += "set=1\n";
   const auto to = std::back_inserter(out);
-  if (change.private_key) {
-    fmt::format_to(to, "private_key={}\n", to_hex(change.private_key->bytes()));
-  }
+  if (change.private_key) append_key(out, "private_key", change.private_key->bytes());
   if (change.listen_port) fmt::format_to(to, "listen_port={}\n", *change.listen_port);
   if (change.fwmark) fmt::format_to(to, "fwmark={}\n", *change.fwmark);
   if (change.replace_peers) out += "replace_peers=true\n";

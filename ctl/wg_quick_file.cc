@@ -271,6 +271,11 @@ class WgQuickParser {
 
 }  // namespace
 
+void WgQuickFile::forget_keys() {
+  private_key.clear();
+  for (WgQuickPeer& peer : peers) peer.preshared_key.reset();
+}
+
 Result<WgQuickFile> parse_wg_quick(std::string_view text, std::string_view name) {
   return WgQuickParser(name).parse(text);
 }

@@ -47,6 +47,9 @@ struct WgQuickFile {
   std::vector<WgQuickSetting> dns;
   std::optional<WgQuickSetting> save_config;  // set when it is true
   std::vector<WgQuickPeer> peers;
+
+  // Wipes them, for whoever needs the rest for longer.
+  void forget_keys();
 };
 
 // Reads the text of a file that messages call `name`. Sections and keys are of either case; '#'

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 
 #include "ctl/child_process.h"
 
@@ -15,6 +16,24 @@ namespace {
 std::string how_it_ended(int status) {
   if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
   return fmt::format("failed with exit status {}", WEXITSTATUS(status));
+}
+
+Status run_hook(const WgQuickSetting& hook, const WgQuickName& name, bool stops) {
+  ChildProgram shell;
+  shell.stops = stops;
+  // As wg-quick has them: the first command of a hook that fails is the hook's failure.
+  shell.argv = {"bash", "-e",      "-o", "pipefail",
+                "-O",   "extglob", "-c", hook_command(hook.value, name.interface)};
+  const Result<int> status = run_program(shell);
+  if (!status && status.error().code == EINTR) return status.error();
+  if (!status) {
+    return Error{fmt::format("{}:{}: {}: {}; install bash, which runs hooks as wg-quick does",
+                             name.path, hook.line, hook.key, status.error().message),
+                 status.error().code};
+  }
+  if (*status == 0) return {};
+  return Error{fmt::format("{}:{}: {} {}", name.path, hook.line, hook.key, how_it_ended(*status)),
+               ECHILD};
 }
 
 }  // namespace
@@ -37,28 +56,21 @@ bool has_hooks(const WgQuickFile& file, std::string_view key) {
 }
 
 Status run_hooks(const WgQuickFile& file, std::string_view key, const WgQuickName& name,
-                 bool stops) {
+                 HookRun how) {
+  std::optional<Error> failed;
   for (const WgQuickSetting& hook : file.hooks) {
     if (hook.key != key) continue;
-    ChildProgram shell;
-    shell.stops = stops;
-    // As wg-quick has them: the first command of a hook that fails is the hook's failure.
-    shell.argv = {"bash", "-e",      "-o", "pipefail",
-                  "-O",   "extglob", "-c", hook_command(hook.value, name.interface)};
-    const Result<int> status = run_program(shell);
-    if (!status && status.error().code == EINTR) return status.error();
-    if (!status) {
-      return Error{fmt::format("{}:{}: {}: {}; install bash, which runs hooks as wg-quick does",
-                               name.path, hook.line, hook.key, status.error().message),
-                   status.error().code};
+    Status done = run_hook(hook, name, how.stops);
+    if (done) continue;
+    if (done.error().code == EINTR) return done;
+    if (failed) {
+      failed->message += "\n" + done.error().message;
+    } else {
+      failed = done.error();
     }
-    if (*status != 0) {
-      return Error{
-          fmt::format("{}:{}: {} {}", name.path, hook.line, hook.key, how_it_ended(*status)),
-          ECHILD};
-    }
+    if (!how.goes_on) break;
   }
-  return {};
+  return failed ? Status(*failed) : Status();
 }
 
 }  // namespace hawser

@@ -1,9 +1,12 @@
 """A wg-quick file run with hawser up and ended with hawser down; hawser set; hawser import."""
 
+import signal
+
 import pytest
 
 import daemons
 from lab import wait_until
+from network_lab import hawser as plain_hawser
 from network_lab import reaches
 from wg_quick_site import PORT, pair_of_sites
 
@@ -119,6 +122,47 @@ def test_a_daemon_that_does_not_see_its_socket_go_is_ended(sites):
     assert site.hawser("down", site.interface).returncode == 0
     assert daemon.wait() == 0
     assert not site.namespace.link_exists(site.interface)
+
+
+def test_only_who_has_the_interface_open_is_ended_by_signal(sites):
+    site = sites[0]
+    (site.dir / "run").mkdir()
+    maker = site.namespace.agent("blind_daemon", site.dir / "run", site.interface, "handed-over")
+    wait_until(lambda: list((site.dir / "run").glob("*.sock")), 10, "it listens")
+    done = site.hawser("down", site.interface, check=False)
+    said = f"it got no signal: pid {maker.pid} (python3) made its control socket"
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert maker.alive and site.namespace.link_exists(site.interface)
+    maker.signal(signal.SIGTERM)
+    assert maker.wait() == 3
+
+
+def test_down_from_another_network_namespace_is_refused_and_says_where(sites):
+    first, second = sites
+    first.hawser("up", first.path)
+    elsewhere = second.namespace
+
+    def down(namespace, check=False):
+        return plain_hawser(namespace, "down", "--control-dir", first.dir / "run", first.interface,
+                            check=check)
+
+    (daemon,) = first.namespace.pids()
+    for has_namesake in (False, True):
+        if has_namesake:
+            elsewhere.ip("tuntap", "add", first.interface, "mode", "tun")
+        done = down(elsewhere)
+        assert done.returncode == 1 and "nothing was done" in done.stderr, done.stderr
+        assert f"nsenter --net=/proc/{daemon}/ns/net hawser down {first.interface}" in done.stderr
+        assert first.namespace.link_exists(first.interface)
+    elsewhere.ip("link", "delete", first.interface)
+    # One that was moved is ended where it is.
+    first.namespace.ip("link", "set", first.interface, "netns", elsewhere.name)
+    done = down(first.namespace)
+    assert done.returncode == 1 and "moved to another network namespace" in done.stderr
+    assert f"pid {daemon} (hawserd" in done.stderr
+    assert "down" in down(elsewhere, check=True).stdout
+    assert not elsewhere.link_exists(first.interface)
+    first.is_gone()
 
 
 def test_set_changes_what_runs(sites):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import daemons
+from lab import AGENTS
 from network_lab import hawser_command
 from wg_quick_site import pair_of_sites
 
@@ -93,10 +94,17 @@ def test_a_hook_that_is_interrupted_ends_with_all_it_started(hooked, key):
 def test_down_ends_the_tunnel_though_a_hook_fails_and_says_so(hooked):
     hooked.up()
     # The hooks are those that the file has now.
-    hooked.write("PreDown = exit 4\n", hooked.note("PostDown"))
+    hooked.write("PreDown = exit 4\n", "PostDown = exit 5\n", hooked.note("PreDown", "exit 6"),
+                 hooked.note("PostDown"), hooked.note("PreDown"))
     done = hooked.down(check=False)
-    assert done.returncode == 1 and ":6: PreDown failed with exit status 4" in done.stderr
-    assert hooked.notes() == ["PostDown no"]
+    assert done.returncode == 1 and "down" in done.stdout
+    # What undoes goes on, and each that failed is said.
+    path = hooked.site.path
+    assert [line for line in done.stderr.splitlines() if " failed with " in line] == [
+        f"hawser: {path}:6: PreDown failed with exit status 4",
+        f"{path}:8: PreDown failed with exit status 6",
+        f"{path}:7: PostDown failed with exit status 5"]
+    assert hooked.notes() == ["PreDown yes", "PreDown yes", "PostDown no"]
     hooked.site.is_gone()
 
 
@@ -153,10 +161,43 @@ def test_name_servers_go_through_resolvconf(hooked):
     assert called == f"-a {record} -m 0 -x"
     assert said == ["nameserver 10.7.0.2", "nameserver fd07::2", "search corp.example.com"]
     hooked.log.unlink()
-    # Also when the file has none any more.
-    hooked.write()
+    # Also when the file has none any more; after the interface, before PostDown.
+    hooked.program("resolvconf", f"test -e /sys/class/net/{hooked.site.interface} || "
+                                 f'echo "$@" >> {hooked.log}')
+    hooked.write(hooked.note("PostDown"))
     hooked.down()
-    assert hooked.log.read_text() == f"-d {record} -f\n"
+    called, noted = hooked.log.read_text().splitlines()
+    assert called == f"-d {record} -f" and noted == f"PostDown {hooked.site.interface} no"
+    assert sorted(path.suffix for path in (hooked.site.dir / "run").iterdir()) == []
+
+
+def test_without_name_servers_nobody_calls_resolvconf(hooked):
+    hooked.program("resolvconf", f'echo "$@" >> {hooked.log}')
+    hooked.write()
+    hooked.up()
+    hooked.down()
+    assert hooked.notes() == []
+    # What the file has now may have been set by wg-quick.
+    hooked.up()
+    hooked.write("DNS = 10.7.0.2\n")
+    hooked.down()
+    assert [called.split()[0] for called in hooked.notes()] == ["-d"]
+
+
+def test_keys_do_not_stay_in_memory_while_hooks_run(hooked):
+    site = hooked.site
+    preshared = daemons.genkey()
+    keys = site.dir / "keys"
+    keys.write_text(f"{site.private_key}\n{preshared}\n")
+    search = f"/usr/bin/python3 {AGENTS / 'find_in_memory.py'} $PPID {keys} {hooked.log}"
+    hooked.write(*(f"{key} = {search} {key}\n"
+                   for key in ("PreUp", "PostUp", "PreDown", "PostDown")))
+    text = site.path.read_text()
+    site.path.write_text(text.replace("[Peer]\n", f"[Peer]\nPresharedKey = {preshared}\n"))
+    hooked.up()
+    hooked.down()
+    # Before the daemon has them they are needed; no text of them is.
+    assert hooked.notes() == ["PreUp bytes", "PostUp", "PreDown", "PostDown"]
 
 
 def test_name_servers_that_are_refused_undo_all(hooked):
