@@ -8,19 +8,10 @@
 
 #include "base/wire.h"
 #include "routing/checksum.h"
+#include "routing/header_fields.h"
 
 namespace hawser {
 namespace {
-
-constexpr std::uint16_t kMinTcpHeaderLen = 20;
-constexpr std::uint16_t kUdpHeaderLen = 8;
-constexpr std::uint16_t kTcpChecksumOffset = 16;
-constexpr std::uint16_t kUdpChecksumOffset = 6;
-constexpr std::uint8_t kTcpPsh = 0x08;
-constexpr std::uint8_t kTcpAck = 0x10;
-constexpr std::uint16_t kV4ReservedBit = 0x8000;
-constexpr std::uint16_t kV4DontFragment = 0x4000;
-constexpr std::uint16_t kV4Fragmented = 0x3fff;  // more fragments, or an offset
 
 bool same_bytes(const std::uint8_t* a, const std::uint8_t* b, std::size_t from, std::size_t to) {
   return std::memcmp(a + from, b + from, to - from) == 0;
@@ -28,7 +19,7 @@ bool same_bytes(const std::uint8_t* a, const std::uint8_t* b, std::size_t from, 
 
 // Where source and destination address stand, one behind the other.
 std::span<const std::uint8_t> addresses(const std::uint8_t* packet, bool is_v4) {
-  return is_v4 ? std::span(packet + 12, 8) : std::span(packet + 8, 32);
+  return is_v4 ? std::span(packet + ipv4::kSource, 8) : std::span(packet + ipv6::kSource, 32);
 }
 
 // Spreads flows over 64 bits; equal hashes are compared in full.
@@ -63,9 +54,9 @@ struct Coalescer::Segment {
 
   std::uint32_t payload_len() const { return len - header_len; }
   std::uint8_t* transport() const { return data + ip_header_len; }
-  std::uint16_t id() const { return load_be16(data + 4); }
-  std::uint32_t sequence() const { return load_be32(transport() + 4); }
-  bool has_psh() const { return is_tcp && (transport()[13] & kTcpPsh) != 0; }
+  std::uint16_t id() const { return load_be16(data + ipv4::kIdentification); }
+  std::uint32_t sequence() const { return load_be32(transport() + tcp::kSequence); }
+  bool has_psh() const { return is_tcp && (transport()[tcp::kFlags] & tcp::kPsh) != 0; }
 
   bool may_be_merged() const;
   bool checksums_are_right() const;
@@ -117,16 +108,17 @@ struct Coalescer::Storage {
 bool Coalescer::Segment::may_be_merged() const {
   if (is_v4) {
     if (ip_header_len != kMinIpv4HeaderLen) return false;
-    if ((load_be16(data + 6) & kV4ReservedBit) != 0) return false;
+    if ((load_be16(data + ipv4::kFragment) & ipv4::kReservedBit) != 0) return false;
   }
   if (header_len >= len) return false;
   const std::uint8_t* const header = transport();
   if (!is_tcp) {
-    return load_be16(header + 4) == len - ip_header_len && load_be16(header + 6) != 0;
+    return load_be16(header + udp::kLength) == len - ip_header_len &&
+           load_be16(header + udp::kChecksum) != 0;
   }
-  const bool no_reserved_bits = (header[12] & 0x0f) == 0;
-  return header_len >= ip_header_len + kMinTcpHeaderLen && no_reserved_bits &&
-         (header[13] & ~kTcpPsh) == kTcpAck;
+  const bool no_reserved_bits = (header[tcp::kDataOffset] & 0x0f) == 0;
+  return header_len >= ip_header_len + tcp::kMinHeaderLen && no_reserved_bits &&
+         (header[tcp::kFlags] & ~tcp::kPsh) == tcp::kAck;
 }
 
 bool Coalescer::Segment::checksums_are_right() const {
@@ -145,7 +137,7 @@ bool Coalescer::Segment::same_hosts(const Segment& other) const {
 
 bool Coalescer::Segment::same_flow(const Segment& other) const {
   return hash == other.hash && is_tcp == other.is_tcp && same_hosts(other) &&
-         std::memcmp(transport(), other.transport(), 4) == 0;
+         std::memcmp(transport(), other.transport(), kPortsLen) == 0;
 }
 
 // Everything is equal that segmentation copies from the first packet. Both are mergeable and of
@@ -154,18 +146,24 @@ bool Coalescer::Segment::same_headers(const Segment& other) const {
   if (header_len != other.header_len) return false;
   if (is_v4) {
     // Version, length, traffic class; don't-fragment, TTL, protocol.
-    if (!same_bytes(data, other.data, 0, 2) || !same_bytes(data, other.data, 6, 10)) return false;
+    if (!same_bytes(data, other.data, 0, ipv4::kTotalLength) ||
+        !same_bytes(data, other.data, ipv4::kFragment, ipv4::kChecksum)) {
+      return false;
+    }
   } else {
     // Version, traffic class, flow label; next header, hop limit.
-    if (!same_bytes(data, other.data, 0, 4) || !same_bytes(data, other.data, 6, 8)) return false;
+    if (!same_bytes(data, other.data, 0, ipv6::kPayloadLength) ||
+        !same_bytes(data, other.data, ipv6::kNextHeader, ipv6::kSource)) {
+      return false;
+    }
   }
   if (!is_tcp) return true;
   // Acknowledgement, data offset; window; urgent pointer and options. The flags are ACK, and PSH
   // ends a run.
   const std::size_t end = std::size_t{header_len} - ip_header_len;
-  return same_bytes(transport(), other.transport(), 8, 13) &&
-         same_bytes(transport(), other.transport(), 14, 16) &&
-         same_bytes(transport(), other.transport(), 18, end);
+  return same_bytes(transport(), other.transport(), tcp::kAcknowledgement, tcp::kFlags) &&
+         same_bytes(transport(), other.transport(), tcp::kWindow, tcp::kChecksum) &&
+         same_bytes(transport(), other.transport(), tcp::kUrgentPointer, end);
 }
 
 bool Coalescer::Run::continues_with(const Segment& segment) const {
@@ -176,7 +174,8 @@ bool Coalescer::Run::continues_with(const Segment& segment) const {
     return false;
   }
   // Whole datagrams have no use for an identification (RFC 6864 §4.1), the others count up.
-  const bool has_df = first.is_v4 && (load_be16(first.data + 6) & kV4DontFragment) != 0;
+  const bool has_df =
+      first.is_v4 && (load_be16(first.data + ipv4::kFragment) & ipv4::kDontFragment) != 0;
   if (first.is_v4 && !has_df &&
       segment.id() != static_cast<std::uint16_t>(first.id() + num_segments)) {
     return false;
@@ -189,23 +188,22 @@ bool Coalescer::Run::continues_with(const Segment& segment) const {
 void Coalescer::Run::rewrite_headers() {
   std::uint8_t* const p = first.data;
   if (first.is_v4) {
-    store_be16(p + 2, static_cast<std::uint16_t>(len));
-    store_be16(p + 10, 0);
-    store_be16(p + 10, checksum_finish(checksum_add(0, {p, kMinIpv4HeaderLen})));
+    store_be16(p + ipv4::kTotalLength, static_cast<std::uint16_t>(len));
+    store_be16(p + ipv4::kChecksum, 0);
+    store_be16(p + ipv4::kChecksum, checksum_finish(checksum_add(0, {p, kMinIpv4HeaderLen})));
   } else {
-    store_be16(p + 4, static_cast<std::uint16_t>(len - kIpv6HeaderLen));
+    store_be16(p + ipv6::kPayloadLength, static_cast<std::uint16_t>(len - kIpv6HeaderLen));
   }
   std::uint8_t* const transport = first.transport();
   const std::uint32_t covered = len - first.ip_header_len;
   if (first.is_tcp) {
-    if (ends_with_psh) transport[13] |= kTcpPsh;
+    if (ends_with_psh) transport[tcp::kFlags] |= tcp::kPsh;
   } else {
-    store_be16(transport + 4, static_cast<std::uint16_t>(covered));
+    store_be16(transport + udp::kLength, static_cast<std::uint16_t>(covered));
   }
   const std::uint64_t pseudo = checksum_add(covered + (first.is_tcp ? kProtocolTcp : kProtocolUdp),
                                             addresses(p, first.is_v4));
-  store_be16(transport + (first.is_tcp ? kTcpChecksumOffset : kUdpChecksumOffset),
-             checksum_fold(pseudo));
+  store_be16(transport + (first.is_tcp ? tcp::kChecksum : udp::kChecksum), checksum_fold(pseudo));
 }
 
 // Before rewrite_headers(), or after: it asks only for lengths.
@@ -217,7 +215,7 @@ TunOffload Coalescer::Run::offload() const {
   offload.header_len = first.header_len;
   offload.segment_payload = static_cast<std::uint16_t>(first.payload_len());
   offload.csum_start = first.ip_header_len;
-  offload.csum_offset = first.is_tcp ? kTcpChecksumOffset : kUdpChecksumOffset;
+  offload.csum_offset = static_cast<std::uint16_t>(first.is_tcp ? tcp::kChecksum : udp::kChecksum);
   return offload;
 }
 
@@ -281,14 +279,16 @@ Coalescer::Segment Coalescer::classify(std::span<std::uint8_t> packet, const IpH
     segment.kind = is_upper_layer ? Kind::kForeign : Kind::kOpaque;
     return segment;
   }
-  const std::uint16_t min_len = segment.is_tcp ? kMinTcpHeaderLen : kUdpHeaderLen;
-  const bool is_fragment = segment.is_v4 && (load_be16(segment.data + 6) & kV4Fragmented) != 0;
+  const std::uint16_t min_len = segment.is_tcp ? tcp::kMinHeaderLen : udp::kHeaderLen;
+  const bool is_fragment =
+      segment.is_v4 && (load_be16(segment.data + ipv4::kFragment) & ipv4::kFragmented) != 0;
   if (is_fragment || segment.len - segment.ip_header_len < min_len) {
     segment.kind = Kind::kOpaque;
     return segment;
   }
   const std::uint16_t transport_len =
-      segment.is_tcp ? static_cast<std::uint16_t>(segment.transport()[12] / 16 * 4) : kUdpHeaderLen;
+      segment.is_tcp ? static_cast<std::uint16_t>(segment.transport()[tcp::kDataOffset] / 16 * 4)
+                     : udp::kHeaderLen;
   segment.header_len = static_cast<std::uint16_t>(segment.ip_header_len + transport_len);
   segment.hash = hash_flow(segment.data, segment.is_v4, segment.ip_header_len);
   segment.kind = segment.may_be_merged() ? Kind::kMergeable : Kind::kAlone;

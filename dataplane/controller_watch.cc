@@ -1,27 +1,16 @@
 #include "dataplane/controller_watch.h"
 
-#include <cstring>
+#include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "dataplane/handshake_sender.h"
+#include "dataplane/seal_item.h"
 #include "routing/icmp_request.h"
 
 namespace hawser {
-namespace {
-
-// A small packet of our own for `peer`; the caller has written it behind the header's room.
-SealItem own_item(std::uint8_t* datagram, std::size_t packet_len, std::uint32_t mtu) {
-  SealItem item{.datagram = datagram, .packet_len = static_cast<std::uint32_t>(packet_len)};
-  item.plain_len = padded_len(item.packet_len, mtu);
-  std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
-  return item;
-}
-
-constexpr std::size_t kItemRoom = kMaxIcmpRequestLen + kPaddingMultiple + kTransportOverhead;
-
-}  // namespace
 
 ControllerWatch::ControllerWatch(DeviceState& state, TrainSealer& sealer, Handshakes& handshakes)
     : state_(state),
@@ -33,21 +22,22 @@ void ControllerWatch::overlay_changed(const Now& now) {
   liveness_.watch(state_.overlay_config, state_.peers, now.boot);
 }
 
-void ControllerWatch::run(const Now& now, OutBatch& out) {
-  if (goodbye_at_) send_goodbyes(now, out);
-  const auto has_room = [&] { return has_room_for_peer(out); };
-  liveness_.run(now.boot, has_room, [&](const Liveness::Verdict& verdict) {
+void ControllerWatch::run(const Batch& batch) {
+  if (goodbye_at_) send_goodbyes(batch);
+  const auto has_room = [&] { return has_room_for_peer(batch.out); };
+  liveness_.run(batch.now.boot, has_room, [&](const Liveness::Verdict& verdict) {
     Peer& peer = *verdict.peer;
     const std::string what = peer.is_controller.load() ? "this controller " : "this gateway ";
     if (verdict.died) {
       state_.say(LogLevel::kWarning, peer,
-                 what + "does not answer any more" + handover_text(peer, now.boot));
+                 what + "does not answer any more" + handover_text(peer, batch.now.boot));
     }
     if (verdict.revived) {
-      state_.say(LogLevel::kInfo, peer, what + "answers again" + handover_text(peer, now.boot));
+      state_.say(LogLevel::kInfo, peer,
+                 what + "answers again" + handover_text(peer, batch.now.boot));
     }
     if (verdict.send_echo != nullptr) {
-      send_echo(peer, *verdict.send_echo, verdict.sequence, now, out);
+      send_echo(peer, *verdict.send_echo, verdict.sequence, batch);
     }
   });
 }
@@ -84,45 +74,49 @@ std::string ControllerWatch::handover_text(const Peer& watched, Instant now) con
 }
 
 void ControllerWatch::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
-                                const Now& now, OutBatch& out) {
+                                const Batch& batch) {
   const Keypair* const keypair = peer.sessions.current();
-  const bool has_session = keypair != nullptr && !keypair->expired(now.boot);
+  const bool has_session = keypair != nullptr && !keypair->expired(batch.now.boot);
   // Who does not answer may have forgotten our session, but not one of just now: the answers to it
   // are still being counted.
-  const bool is_forgotten =
-      has_session && !peer.reachable.load() && now.boot - keypair->created_at >= kRekeyTimeout;
+  const bool is_forgotten = has_session && !peer.reachable.load() &&
+                            batch.now.boot - keypair->created_at >= kRekeyTimeout;
   if ((!has_session || is_forgotten) && !peer.timers.handshake_under_way()) {
-    handshakes_.initiate(peer, /*is_retry=*/false, now, out);
+    handshakes_.initiate(peer, /*is_retry=*/false, batch);
     state_.timers.reschedule(peer);
   }
   if (!has_session) return;  // an echo that waits for a session would say nothing
-  std::uint8_t* const datagram = out.has_room(1) ? out.allocate(kItemRoom) : nullptr;
-  if (datagram == nullptr) return;
+  std::array<std::uint8_t, kMaxIcmpRequestLen> packet;
   const std::size_t len =
-      write_echo_request({datagram + sizeof(TransportHeader), kMaxIcmpRequestLen}, echo.own_address,
-                         echo.peer_address, echo_identifier_, sequence);
-  const SealItem item = own_item(datagram, len, state_.mtu.load());
-  sealer_.dispatch(peer, {&item, 1}, now, out);
+      write_echo_request(packet, echo.own_address, echo.peer_address, echo_identifier_, sequence);
+  if (!send(peer, std::span(packet).first(len), batch)) return;
   state_.timers.reschedule(peer);
 }
 
 // As many as the batch takes; the rest follows with the next turn.
-void ControllerWatch::send_goodbyes(const Now& now, OutBatch& out) {
+void ControllerWatch::send_goodbyes(const Batch& batch) {
   const auto& goodbyes = state_.overlay_config.goodbyes;
   for (; *goodbye_at_ < goodbyes.size(); ++*goodbye_at_) {
     const OverlayGoodbye& goodbye = goodbyes[*goodbye_at_];
     const auto found = state_.peers.find(goodbye.key);
     if (found == state_.peers.end()) continue;
     const Keypair* const keypair = found->second->sessions.current();
-    if (keypair == nullptr || keypair->expired(now.boot)) continue;
-    std::uint8_t* const datagram = out.has_room(1) ? out.allocate(kItemRoom) : nullptr;
-    if (datagram == nullptr) return;
-    const std::size_t len = write_goodbye({datagram + sizeof(TransportHeader), kMaxIcmpRequestLen},
-                                          goodbye.own_address, goodbye.peer_address);
-    const SealItem item = own_item(datagram, len, state_.mtu.load());
-    sealer_.dispatch(*found->second, {&item, 1}, now, out);
+    if (keypair == nullptr || keypair->expired(batch.now.boot)) continue;
+    std::array<std::uint8_t, kMaxIcmpRequestLen> packet;
+    const std::size_t len = write_goodbye(packet, goodbye.own_address, goodbye.peer_address);
+    if (!send(*found->second, std::span(packet).first(len), batch)) return;
   }
   goodbye_at_.reset();
+}
+
+bool ControllerWatch::send(Peer& peer, std::span<const std::uint8_t> packet, const Batch& batch) {
+  if (!batch.out.has_room(1)) return false;
+  const auto len = static_cast<std::uint32_t>(packet.size());
+  const SealItem item = SealItem::allocate(batch.out, len, state_.mtu.load());
+  if (item.datagram == nullptr) return false;
+  std::copy(packet.begin(), packet.end(), item.packet());
+  sealer_.dispatch(peer, {&item, 1}, batch);
+  return true;
 }
 
 }  // namespace hawser

@@ -2,6 +2,7 @@
 // The watch over the controllers and gateways of an overlay. Internal to dataplane/.
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "dataplane/device_state.h"
@@ -18,7 +19,7 @@ class ControllerWatch {
   // All of them outlive this.
   ControllerWatch(DeviceState& state, TrainSealer& sealer, Handshakes& handshakes);
 
-  void run(const Now& now, OutBatch& out);
+  void run(const Batch& batch);
   void goodbye_received(Peer& peer, Instant now);
   // Some goodbyes did not find room yet.
   bool has_more() const { return goodbye_at_.has_value(); }
@@ -31,9 +32,10 @@ class ControllerWatch {
   void ask_for_goodbye() { goodbye_at_ = 0; }
 
  private:
-  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence, const Now& now,
-                 OutBatch& out);
-  void send_goodbyes(const Now& now, OutBatch& out);
+  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence, const Batch& batch);
+  void send_goodbyes(const Batch& batch);
+  // A packet of our own. False: there is no room.
+  bool send(Peer& peer, std::span<const std::uint8_t> packet, const Batch& batch);
   // ": server2 carries fd…::/56 now", of the routes that `controller` lost just now, or has again;
   // empty: there are none.
   std::string handover_text(const Peer& watched, Instant now) const;

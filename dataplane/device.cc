@@ -45,7 +45,7 @@ Device::Device(DeviceOptions options, RandomSource& random, LogSink log, Timesta
 }
 
 Device::~Device() {
-  impl_->handshaker.end_turn();
+  impl_->handshaker.leave_tables();
   impl_->configurator.remove_all();
   impl_->state.domain.reclaim();
   impl_->state.free_peers(impl_->state.take_graveyard());
@@ -196,12 +196,8 @@ DeviceCounters Device::counters() const {
   return sum;
 }
 
-HandshakeTurn Device::run_handshakes(const Now& now, OutBatch& out) {
-  return impl_->handshaker.run(now, out);
-}
+HandshakeTurn Device::run_handshakes(const Batch& batch) { return impl_->handshaker.run(batch); }
 
-SendObserver& Device::handshake_observer() { return impl_->handshaker; }
-
-void Device::end_turn() { impl_->handshaker.end_turn(); }
+void Device::end_turn(const OutBatch& submitted) { impl_->handshaker.end_turn(submitted); }
 
 }  // namespace hawser

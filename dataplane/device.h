@@ -17,7 +17,6 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "dataplane/change.h"
-#include "dataplane/engine.h"
 #include "dataplane/host_routes.h"
 #include "dataplane/train.h"
 #include "dataplane/view.h"
@@ -91,12 +90,10 @@ class Device {
   // --- handshake thread ---
 
   // Consumes queued handshake messages, looks after the peers that workers asked for, fires due
-  // timers, frees what is retired. Outgoing messages go to `out`; sending them is the caller's,
-  // with handshake_observer(), before the next call.
-  HandshakeTurn run_handshakes(const Now& now, OutBatch& out);
-  SendObserver& handshake_observer();
-  // The caller's turn is over and `out` is sent: nothing of the tables is held any more.
-  void end_turn();
+  // timers, frees what is retired. What is to be sent goes into the batch.
+  HandshakeTurn run_handshakes(const Batch& batch);
+  // The turn is over: its batch was submitted, or held nothing. Before the next one.
+  void end_turn(const OutBatch& submitted);
 
   // The parts' common ground; for packet paths.
   DeviceState& state();

@@ -4,14 +4,6 @@
 
 namespace hawser {
 
-// Told about sends that did not simply succeed; the packet path implements it.
-class SendObserver {
- public:
-  virtual ~SendObserver() = default;
-  virtual void udp_outcome(const UdpSend& send, const UdpOutcome& outcome) = 0;
-  virtual void tun_write_failed(const TunWrite& write, int error) = 0;
-};
-
 // Engine moves batches between one worker and the kernel: its two UDP sockets and its TUN queue.
 // Implemented in tun/ with io_uring and with epoll; both behave the same. One thread's.
 class Engine {
@@ -22,10 +14,11 @@ class Engine {
   // called, or `timeout` passed, and fills `in` (cleared first; perhaps empty).
   virtual void wait(InBatch& in, Duration timeout) = 0;
 
-  // Sends and writes all of `out`. Slices may point into the current InBatch. When it returns,
-  // nothing refers to `out` any more. Sends that would block wait for a bounded time, then fail
-  // with EAGAIN; the TUN device never blocks. Order within a destination is kept.
-  virtual void submit(OutBatch& out, SendObserver& observer) = 0;
+  // Sends and writes all of `out`, and reports there what did not simply succeed. Slices may point
+  // into the current InBatch. When it returns, nothing of the engine refers to `out` any more.
+  // Sends that would block wait for a bounded time, then fail with EAGAIN; the TUN device never
+  // blocks. Order within a destination is kept.
+  virtual void submit(OutBatch& out) = 0;
 
   // Sleeps for so long, whatever arrives meanwhile; only wake() ends it early, and the next wait()
   // then returns at once.

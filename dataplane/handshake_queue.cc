@@ -5,13 +5,14 @@
 
 namespace hawser {
 
-HandshakeQueue::Pushed HandshakeQueue::push(std::span<const std::uint8_t> message,
+HandshakeQueue::Pushed HandshakeQueue::push(MessageType type, std::span<const std::uint8_t> message,
                                             const Endpoint& from) {
   assert(message.size() <= kMaxHandshakeMessageLen);
   const std::lock_guard lock(mutex_);
   if (num_ == kHandshakeQueueLen) return Pushed::kFull;
   QueuedHandshake& slot = ring_[(head_ + num_) % kHandshakeQueueLen];
   std::memcpy(slot.bytes.data(), message.data(), message.size());
+  slot.type = type;
   slot.len = static_cast<std::uint32_t>(message.size());
   slot.from = from;
   return num_++ == 0 ? Pushed::kFirst : Pushed::kBehind;

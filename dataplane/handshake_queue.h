@@ -13,6 +13,7 @@ namespace hawser {
 
 // A handshake message (initiation, response or cookie reply) on its way to the handshake thread.
 struct QueuedHandshake {
+  MessageType type = MessageType::kInitiation;
   std::array<std::uint8_t, kMaxHandshakeMessageLen> bytes;
   std::uint32_t len = 0;
   Endpoint from;
@@ -30,7 +31,9 @@ class HandshakeQueue {
     kFirst,   // the reader may be asleep
     kBehind,  // behind others: the reader does not sleep before it has seen them all
   };
-  [[nodiscard]] Pushed push(std::span<const std::uint8_t> message, const Endpoint& from);
+  // `message` was classified as `type`.
+  [[nodiscard]] Pushed push(MessageType type, std::span<const std::uint8_t> message,
+                            const Endpoint& from);
   // False: empty.
   [[nodiscard]] bool pop(QueuedHandshake& out);
   std::size_t size() const;

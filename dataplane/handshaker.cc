@@ -1,5 +1,6 @@
 #include "dataplane/handshaker.h"
 
+#include <cassert>
 #include <mutex>
 #include <vector>
 
@@ -23,26 +24,27 @@ Handshaker::Handshaker(DeviceState& state, TimestampStore* store)
       handshakes_(state, store, sealer_, sender_),
       watch_(state, sealer_, handshakes_) {}
 
-HandshakeTurn Handshaker::run(const Now& now, OutBatch& out) {
+HandshakeTurn Handshaker::run(const Batch& batch) {
   reader_.online();
   HandshakeTurn turn;
   {
     const std::lock_guard lock(state_.mutex);
-    take_messages(now, out);
-    take_attention(now, out);
-    fire_timers(now, out);
-    if (state_.up.load()) watch_.run(now, out);
-    gate_.relax(now.boot);
+    take_messages(batch);
+    take_attention(batch);
+    fire_timers(batch);
+    if (state_.up.load()) watch_.run(batch);
+    gate_.relax(batch.now.boot);
     (void)sealer_.take_wake();  // what was asked of ourselves shows in `more`
-    turn = plan_next(out);
+    turn = plan_next(batch.out);
   }
-  reclaim(turn, now.boot);
+  reclaim(turn, batch.now.boot);
   return turn;
 }
 
-void Handshaker::end_turn() {
-  reader_.offline();
-  // What the observer was told of sends is looked after in the next turn.
+void Handshaker::end_turn(const OutBatch& submitted) {
+  sealer_.note_outcomes(submitted);
+  leave_tables();
+  // What became of sends is looked after in the next turn.
   if (sealer_.take_wake()) state_.wake_handshakes();
 }
 
@@ -53,29 +55,28 @@ void Handshaker::identity_changed() {
 
 // --- the passes of a turn ---
 
-void Handshaker::take_messages(const Now& now, OutBatch& out) {
+void Handshaker::take_messages(const Batch& batch) {
   QueuedHandshake queued;
-  for (std::size_t i = 0; i < kHandshakesPerTurn && has_room_for_peer(out); ++i) {
+  for (std::size_t i = 0; i < kHandshakesPerTurn && has_room_for_peer(batch.out); ++i) {
     const std::size_t queue_len = state_.handshake_queue.size();
     if (!state_.handshake_queue.pop(queued)) break;
-    handle(queued, queue_len, now, out);
+    handle(queued, queue_len, batch);
   }
 }
 
-void Handshaker::take_attention(const Now& now, OutBatch& out) {
+void Handshaker::take_attention(const Batch& batch) {
   // Buried before the list is taken: after it, nobody holds them.
   const std::vector<Peer*> dead = state_.take_graveyard();
-  state_.attention.take_all(
-      [&](Peer& peer, std::uint32_t flags) { attend(peer, flags, now, out); });
+  state_.attention.take_all([&](Peer& peer, std::uint32_t flags) { attend(peer, flags, batch); });
   state_.free_peers(dead);
 }
 
-void Handshaker::fire_timers(const Now& now, OutBatch& out) {
+void Handshaker::fire_timers(const Batch& batch) {
   // Each round moves the first peer's deadline past now, so this ends.
-  while (has_room_for_peer(out)) {
-    Peer* const peer = state_.timers.first_due(now.boot);
+  while (has_room_for_peer(batch.out)) {
+    Peer* const peer = state_.timers.first_due(batch.now.boot);
     if (peer == nullptr) return;
-    fire(*peer, now, out);
+    fire(*peer, batch);
     state_.timers.reschedule(*peer);
   }
 }
@@ -101,8 +102,7 @@ void Handshaker::reclaim(HandshakeTurn& turn, Instant now) {
 
 // --- messages ---
 
-void Handshaker::handle(const QueuedHandshake& queued, std::size_t queue_len, const Now& now,
-                        OutBatch& out) {
+void Handshaker::handle(const QueuedHandshake& queued, std::size_t queue_len, const Batch& batch) {
   if (!state_.up.load(std::memory_order_relaxed)) {
     state_.drops.add(DropReason::kInterfaceDown);
     return;
@@ -111,25 +111,24 @@ void Handshaker::handle(const QueuedHandshake& queued, std::size_t queue_len, co
     state_.drops.add(DropReason::kNoPrivateKey);
     return;
   }
-  switch (classify_message(queued.message()).value_or(MessageType::kTransportData)) {
+  switch (queued.type) {
     case MessageType::kInitiation:
-      if (admit(queued, queue_len, now, out)) handshakes_.on_initiation(queued, now, out);
+      if (admit(queued, queue_len, batch)) handshakes_.on_initiation(queued, batch);
       return;
     case MessageType::kResponse:
-      if (admit(queued, queue_len, now, out)) handshakes_.on_response(queued, now, out);
+      if (admit(queued, queue_len, batch)) handshakes_.on_response(queued, batch);
       return;
     case MessageType::kCookieReply:
-      handshakes_.on_cookie_reply(queued, now);
+      handshakes_.on_cookie_reply(queued, batch.now);
       return;
     case MessageType::kTransportData:
-      state_.drops.add(DropReason::kMalformed);
+      assert(false);  // is not queued
       return;
   }
 }
 
-bool Handshaker::admit(const QueuedHandshake& queued, std::size_t queue_len, const Now& now,
-                       OutBatch& out) {
-  switch (gate_.judge(queued, queue_len, now.boot)) {
+bool Handshaker::admit(const QueuedHandshake& queued, std::size_t queue_len, const Batch& batch) {
+  switch (gate_.judge(queued, queue_len, batch.now.boot)) {
     case HandshakeGate::Verdict::kAdmitted:
       return true;
     case HandshakeGate::Verdict::kInvalidMac:
@@ -137,9 +136,9 @@ bool Handshaker::admit(const QueuedHandshake& queued, std::size_t queue_len, con
       return false;
     case HandshakeGate::Verdict::kCookieOwed: {
       CookieReplyMessage reply;
-      gate_.write_reply(reply, queued, now.boot);
+      gate_.write_reply(reply, queued, batch.now.boot);
       const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&reply);
-      if (sender_.reply(queued.from, {bytes, sizeof reply}, out)) ++cookie_replies_;
+      if (sender_.reply(queued.from, {bytes, sizeof reply}, batch.out)) ++cookie_replies_;
       break;
     }
     case HandshakeGate::Verdict::kRateLimited:
@@ -151,26 +150,26 @@ bool Handshaker::admit(const QueuedHandshake& queued, std::size_t queue_len, con
 
 // --- attention and timers ---
 
-void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatch& out) {
+void Handshaker::attend(Peer& peer, std::uint32_t flags, const Batch& batch) {
   if (peer.control.removed) return;
-  if (!has_room_for_peer(out)) {
+  if (!has_room_for_peer(batch.out)) {
     state_.attention.push(peer, flags);  // with the next turn
     return;
   }
   if ((flags & kSessionConfirmed) != 0) {
-    handshakes_.complete(peer, now);
-    sealer_.flush_staged(peer, now, out);
+    handshakes_.complete(peer, batch.now);
+    sealer_.flush_staged(peer, batch);
   }
-  if ((flags & kFlushStaged) != 0) sealer_.flush_staged(peer, now, out);
+  if ((flags & kFlushStaged) != 0) sealer_.flush_staged(peer, batch);
   if ((flags & kSendKeepalive) != 0) {
-    peer.timers.persistent_keepalive_begun(now.boot);
-    keepalive(peer, now, out);
+    peer.timers.persistent_keepalive_begun(batch.now.boot);
+    keepalive(peer, batch);
   }
   if ((flags & kWantHandshake) != 0 && !peer.timers.handshake_under_way()) {
-    handshakes_.initiate(peer, /*is_retry=*/false, now, out);
+    handshakes_.initiate(peer, /*is_retry=*/false, batch);
   }
-  if ((flags & kTryOtherEndpoint) != 0) handshakes_.try_other_endpoint(peer, now, out);
-  if ((flags & kGoodbye) != 0) watch_.goodbye_received(peer, now.boot);
+  if ((flags & kTryOtherEndpoint) != 0) handshakes_.try_other_endpoint(peer, batch);
+  if ((flags & kGoodbye) != 0) watch_.goodbye_received(peer, batch.now.boot);
   if ((flags & kGsoRefused) != 0) {
     state_.say(LogLevel::kInfo, peer,
                "the path refuses segmentation offload; sending single datagrams");
@@ -178,41 +177,37 @@ void Handshaker::attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatc
   state_.timers.reschedule(peer);
 }
 
-void Handshaker::fire(Peer& peer, const Now& now, OutBatch& out) {
-  const DueTimers due = peer.timers.take_due(now.boot);
+void Handshaker::fire(Peer& peer, const Batch& batch) {
+  const DueTimers due = peer.timers.take_due(batch.now.boot);
   if (due.zero_key_material) {
     state_.say(LogLevel::kDebug, peer, "no new session for 540 seconds, wiping keys");
     handshakes_.clear_peer(peer, DropReason::kStagedExpired);
     return;
   }
-  if (due.retransmit_handshake) handshakes_.retransmit(peer, now, out);
+  if (due.retransmit_handshake) handshakes_.retransmit(peer, batch);
   if (due.new_handshake) {
     state_.say(LogLevel::kDebug, peer, "nothing heard for 15 seconds, trying a new handshake");
     peer.endpoint.forget_source();
-    handshakes_.initiate(peer, /*is_retry=*/false, now, out);
+    handshakes_.initiate(peer, /*is_retry=*/false, batch);
   }
   if (due.keepalive) {
-    keepalive(peer, now, out);
-    if (due.another_keepalive) peer.timers.expect_another_keepalive(now.boot);
+    keepalive(peer, batch);
+    if (due.another_keepalive) peer.timers.expect_another_keepalive(batch.now.boot);
   }
-  if (due.persistent_keepalive) keepalive(peer, now, out);
-  if (due.initiate) handshakes_.initiate(peer, /*is_retry=*/false, now, out);
+  if (due.persistent_keepalive) keepalive(peer, batch);
+  if (due.initiate) handshakes_.initiate(peer, /*is_retry=*/false, batch);
 }
 
-void Handshaker::keepalive(Peer& peer, const Now& now, OutBatch& out) {
+void Handshaker::keepalive(Peer& peer, const Batch& batch) {
   if (!state_.up.load()) return;
   // What is staged serves as well.
   if (!peer.staged.empty()) {
-    sealer_.flush_staged(peer, now, out);
+    sealer_.flush_staged(peer, batch);
     return;
   }
-  if (!sealer_.send_keepalive(peer, now, out) && !peer.timers.handshake_under_way()) {
-    handshakes_.initiate(peer, /*is_retry=*/false, now, out);
+  if (!sealer_.send_keepalive(peer, batch) && !peer.timers.handshake_under_way()) {
+    handshakes_.initiate(peer, /*is_retry=*/false, batch);
   }
-}
-
-void Handshaker::udp_outcome(const UdpSend& send, const UdpOutcome& outcome) {
-  note_udp_outcome(state_, sealer_, send, outcome);
 }
 
 }  // namespace hawser

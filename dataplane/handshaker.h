@@ -15,13 +15,17 @@
 namespace hawser {
 
 // Handshaker is the handshake thread's turn: what was received, who asked for attention, whose
-// timers ran out, who is watched. Everything but the observer runs under the device's lock.
-class Handshaker : public SendObserver {
+// timers ran out, who is watched. It takes the device's lock itself; what control threads call is
+// called under it.
+class Handshaker {
  public:
   Handshaker(DeviceState& state, TimestampStore* store);
 
-  HandshakeTurn run(const Now& now, OutBatch& out);
-  void end_turn();
+  HandshakeTurn run(const Batch& batch);
+  // What the turn wants sent was submitted.
+  void end_turn(const OutBatch& submitted);
+  // Nothing of the tables is held from here on, until the next turn.
+  void leave_tables() { reader_.offline(); }
 
   Handshakes& handshakes() { return handshakes_; }
   ControllerWatch& watch() { return watch_; }
@@ -32,23 +36,19 @@ class Handshaker : public SendObserver {
   std::uint64_t completed() const { return handshakes_.completed(); }
   std::uint64_t cookie_replies() const { return cookie_replies_.load(std::memory_order_relaxed); }
 
-  // SendObserver, on the handshake thread between run() and end_turn(), without the lock.
-  void udp_outcome(const UdpSend& send, const UdpOutcome& outcome) override;
-  void tun_write_failed(const TunWrite&, int) override {}
-
  private:
   // The passes of a turn, in their order.
-  void take_messages(const Now& now, OutBatch& out);
-  void take_attention(const Now& now, OutBatch& out);
-  void fire_timers(const Now& now, OutBatch& out);
+  void take_messages(const Batch& batch);
+  void take_attention(const Batch& batch);
+  void fire_timers(const Batch& batch);
   HandshakeTurn plan_next(const OutBatch& out) const;
   void reclaim(HandshakeTurn& turn, Instant now);
 
-  void handle(const QueuedHandshake& queued, std::size_t queue_len, const Now& now, OutBatch& out);
-  bool admit(const QueuedHandshake& queued, std::size_t queue_len, const Now& now, OutBatch& out);
-  void attend(Peer& peer, std::uint32_t flags, const Now& now, OutBatch& out);
-  void fire(Peer& peer, const Now& now, OutBatch& out);
-  void keepalive(Peer& peer, const Now& now, OutBatch& out);
+  void handle(const QueuedHandshake& queued, std::size_t queue_len, const Batch& batch);
+  bool admit(const QueuedHandshake& queued, std::size_t queue_len, const Batch& batch);
+  void attend(Peer& peer, std::uint32_t flags, const Batch& batch);
+  void fire(Peer& peer, const Batch& batch);
+  void keepalive(Peer& peer, const Batch& batch);
 
   DeviceState& state_;
   QuiescentDomain::Reader reader_;

@@ -33,7 +33,7 @@ Handshakes::Handshakes(DeviceState& state, TimestampStore* store, TrainSealer& s
 
 // --- messages ---
 
-void Handshakes::on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out) {
+void Handshakes::on_initiation(const QueuedHandshake& queued, const Batch& batch) {
   const auto message = message_from<InitiationMessage>(queued);
   const auto opened = open_initiation(message, state_.identity);
   Peer* const found = opened ? state_.find_by_key(opened->remote_static) : nullptr;
@@ -45,7 +45,7 @@ void Handshakes::on_initiation(const QueuedHandshake& queued, const Now& now, Ou
   const bool is_other = opened->remote_static != peer.control.handshake.remote_static();
   Handshake& handshake = is_other ? peer.control.other_key->handshake : peer.control.handshake;
   const std::uint32_t own_pending = peer.control.handshake.local_index();
-  if (handshake.consume_initiation(*opened, message, state_.identity, now.boot) !=
+  if (handshake.consume_initiation(*opened, message, state_.identity, batch.now.boot) !=
       HandshakeVerdict::kOk) {
     peer.drops.add(DropReason::kHandshakeRefused);
     return;
@@ -58,11 +58,11 @@ void Handshakes::on_initiation(const QueuedHandshake& queued, const Now& now, Ou
   if (own_pending != 0) state_.pending_indices.erase(own_pending);
   state_.say(LogLevel::kDebug, peer, "received handshake initiation");
   peer.endpoint.roam(queued.from);
-  authenticated_received(peer, queued.len, now);
-  send_response(peer, now, out);
+  authenticated_received(peer, queued.len, batch.now);
+  send_response(peer, batch);
 }
 
-void Handshakes::send_response(Peer& peer, const Now& now, OutBatch& out) {
+void Handshakes::send_response(Peer& peer, const Batch& batch) {
   ResponseMessage response;
   const std::uint32_t index = new_index();
   if (peer.control.handshake.create_response(response, index, state_.random) !=
@@ -70,21 +70,21 @@ void Handshakes::send_response(Peer& peer, const Now& now, OutBatch& out) {
     peer.drops.add(DropReason::kHandshakeRefused);
     return;
   }
-  peer.control.cookie_maker.add_macs(bytes_of(response), now.boot);
-  Keypair* const keypair = make_keypair(peer, now);
+  peer.control.cookie_maker.add_macs(bytes_of(response), batch.now.boot);
+  Keypair* const keypair = make_keypair(peer, batch.now);
   if (keypair == nullptr) return;
   state_.retire(peer.sessions.install_as_responder(keypair));
-  peer.timers.session_derived(now.boot);
-  peer.timers.handshake_answered(now.boot);
+  peer.timers.session_derived(batch.now.boot);
+  peer.timers.handshake_answered(batch.now.boot);
   Endpoint to;
-  if (peer.endpoint.get(to) && sender_.send(peer, to, bytes_of(response), out)) {
-    peer.timers.any_authenticated_packet_sent(now.boot);
+  if (peer.endpoint.get(to) && sender_.send(peer, to, bytes_of(response), batch.out)) {
+    peer.timers.any_authenticated_packet_sent(batch.now.boot);
     state_.say(LogLevel::kDebug, peer, "sending handshake response");
   }
   state_.timers.reschedule(peer);
 }
 
-void Handshakes::on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out) {
+void Handshakes::on_response(const QueuedHandshake& queued, const Batch& batch) {
   const auto message = message_from<ResponseMessage>(queued);
   const auto found = state_.pending_indices.find(load_le32(message.receiver.data()));
   if (found == state_.pending_indices.end()) {
@@ -97,18 +97,18 @@ void Handshakes::on_response(const QueuedHandshake& queued, const Now& now, OutB
     return;
   }
   state_.pending_indices.erase(found);
-  Keypair* const keypair = make_keypair(peer, now);
+  Keypair* const keypair = make_keypair(peer, batch.now);
   if (keypair == nullptr) return;
   state_.say(LogLevel::kDebug, peer, "received handshake response");
   peer.endpoint.roam(queued.from);
-  authenticated_received(peer, queued.len, now);
+  authenticated_received(peer, queued.len, batch.now);
   state_.retire(peer.sessions.install_as_initiator(keypair));
-  peer.timers.session_derived(now.boot);
-  complete(peer, now);
+  peer.timers.session_derived(batch.now.boot);
+  complete(peer, batch.now);
   // Staged data, or an empty keepalive, confirms the session to the responder.
   const std::uint64_t before = keypair->send_counter();
-  sealer_.flush_staged(peer, now, out);
-  if (keypair->send_counter() == before) sealer_.send_keepalive(peer, now, out);
+  sealer_.flush_staged(peer, batch);
+  if (keypair->send_counter() == before) sealer_.send_keepalive(peer, batch);
   state_.timers.reschedule(peer);
 }
 
@@ -133,7 +133,7 @@ void Handshakes::on_cookie_reply(const QueuedHandshake& queued, const Now& now) 
 
 // --- initiating ---
 
-void Handshakes::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out) {
+void Handshakes::initiate(Peer& peer, bool is_retry, const Batch& batch) {
   PeerControl& control = peer.control;
   Endpoint to;
   if (!state_.up.load() || !state_.identity.has_private_key() || !peer.endpoint.get(to)) {
@@ -141,7 +141,7 @@ void Handshakes::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
     return;
   }
   peer.timers.handshake_wanted();
-  if (!peer.timers.may_initiate(now.boot)) {
+  if (!peer.timers.may_initiate(batch.now.boot)) {
     if (is_retry) {
       // The initiations crossed. On a slow path they would cross again each time, so one of us lets
       // the other go first.
@@ -153,9 +153,9 @@ void Handshakes::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
     }
     return;
   }
-  peer.timers.handshake_attempted(is_retry, new_jitter(), now.boot);
+  peer.timers.handshake_attempted(is_retry, new_jitter(), batch.now.boot);
 
-  const auto timestamp = timestamps_ ? timestamps_->next(now) : std::nullopt;
+  const auto timestamp = timestamps_ ? timestamps_->next(batch.now) : std::nullopt;
   if (!timestamp) {
     if (!std::exchange(clock_refused_, true)) {
       const std::string saved = timestamps_ ? timestamps_->where() : std::string();
@@ -181,29 +181,29 @@ void Handshakes::initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& o
     return;
   }
   state_.pending_indices.emplace(index, &peer);
-  control.cookie_maker.add_macs(bytes_of(message), now.boot);
-  peer.timers.handshake_initiated(now.boot);
-  sender_.send(peer, to, bytes_of(message), out);
+  control.cookie_maker.add_macs(bytes_of(message), batch.now.boot);
+  peer.timers.handshake_initiated(batch.now.boot);
+  sender_.send(peer, to, bytes_of(message), batch.out);
   state_.say(LogLevel::kDebug, peer,
              is_retry ? "sending handshake initiation again" : "sending handshake initiation");
 }
 
-void Handshakes::try_other_endpoint(Peer& peer, const Now& now, OutBatch& out) {
+void Handshakes::try_other_endpoint(Peer& peer, const Batch& batch) {
   if (!peer.timers.handshake_under_way()) return;
   // It goes where nobody was asked yet, so under the same key.
   peer.timers.allow_initiation_at_once();
   forget_pending_index(peer);
   peer.control.handshake.clear();
-  initiate(peer, /*is_retry=*/true, now, out);
+  initiate(peer, /*is_retry=*/true, batch);
 }
 
-void Handshakes::retransmit(Peer& peer, const Now& now, OutBatch& out) {
+void Handshakes::retransmit(Peer& peer, const Batch& batch) {
   if (peer.timers.attempts_exhausted()) {
-    give_up(peer, now);
+    give_up(peer, batch.now);
     return;
   }
   peer.endpoint.forget_source();
-  initiate(peer, /*is_retry=*/true, now, out);
+  initiate(peer, /*is_retry=*/true, batch);
 }
 
 void Handshakes::give_up(Peer& peer, const Now& now) {

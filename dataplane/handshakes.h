@@ -21,16 +21,16 @@ class Handshakes {
              HandshakeSender& sender);
 
   // Messages that the gate admitted, of the length that their type has.
-  void on_initiation(const QueuedHandshake& queued, const Now& now, OutBatch& out);
-  void on_response(const QueuedHandshake& queued, const Now& now, OutBatch& out);
+  void on_initiation(const QueuedHandshake& queued, const Batch& batch);
+  void on_response(const QueuedHandshake& queued, const Batch& batch);
   void on_cookie_reply(const QueuedHandshake& queued, const Now& now);
 
   // Sends an initiation, now or as soon as REKEY_TIMEOUT lets it.
-  void initiate(Peer& peer, bool is_retry, const Now& now, OutBatch& out);
+  void initiate(Peer& peer, bool is_retry, const Batch& batch);
   // No response came within REKEY_TIMEOUT.
-  void retransmit(Peer& peer, const Now& now, OutBatch& out);
+  void retransmit(Peer& peer, const Batch& batch);
   // The handshake that is under way begins anew, at once, at the endpoint that the peer has now.
-  void try_other_endpoint(Peer& peer, const Now& now, OutBatch& out);
+  void try_other_endpoint(Peer& peer, const Batch& batch);
   // Both sides have the session.
   void complete(Peer& peer, const Now& now);
 
@@ -44,7 +44,7 @@ class Handshakes {
   std::uint64_t completed() const { return completed_.load(std::memory_order_relaxed); }
 
  private:
-  void send_response(Peer& peer, const Now& now, OutBatch& out);
+  void send_response(Peer& peer, const Batch& batch);
   void give_up(Peer& peer, const Now& now);
   void use_other_key(Peer& peer);
   Keypair* make_keypair(Peer& peer, const Now& now);

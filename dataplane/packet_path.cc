@@ -2,9 +2,34 @@
 
 #include <utility>
 
-#include "dataplane/packet_path_impl.h"
+#include "dataplane/device_state.h"
+#include "dataplane/receiver.h"
+#include "dataplane/router.h"
+#include "dataplane/sender.h"
+#include "dataplane/train_sealer.h"
 
 namespace hawser {
+
+struct PacketPath::Impl {
+  Impl(DeviceState& device_state, std::unique_ptr<Aead> path_aead, TunFeatures tun_features)
+      : state(device_state),
+        reader(state.domain),
+        counters(state.new_counters()),
+        aead(std::move(path_aead)),
+        sealer(state, *aead, *counters),
+        router(state, sealer, *counters),
+        receiver(state, *aead, sealer, router, *counters, tun_features),
+        sender(state, sealer, router, *counters) {}
+
+  DeviceState& state;
+  QuiescentDomain::Reader reader;
+  std::shared_ptr<PathCounters> counters;
+  std::unique_ptr<Aead> aead;
+  TrainSealer sealer;
+  Router router;
+  Receiver receiver;
+  Sender sender;
+};
 
 PacketPath::PacketPath(Device& device, std::unique_ptr<Aead> aead, TunFeatures tun_features)
     : impl_(std::make_unique<Impl>(device.state(), std::move(aead), tun_features)) {}
@@ -13,35 +38,25 @@ PacketPath::~PacketPath() = default;
 
 void PacketPath::begin() { impl_->reader.online(); }
 
-void PacketPath::end() {
+void PacketPath::receive(std::span<const ReceivedTrain> trains, const Batch& batch) {
+  impl_->receiver.receive(trains, batch);
+}
+
+void PacketPath::send(std::span<const TunPacket> packets, const Batch& batch) {
+  impl_->sender.send(packets, batch);
+}
+
+void PacketPath::end(const OutBatch& submitted) {
+  if (finish(submitted)) impl_->state.wake_handshakes();
+}
+
+void PacketPath::end_before_handshakes(const OutBatch& submitted) { (void)finish(submitted); }
+
+// True: the handshake thread is to be woken.
+bool PacketPath::finish(const OutBatch& submitted) {
+  impl_->sealer.note_outcomes(submitted);
   impl_->reader.offline();
-  if (impl_->sealer.take_wake()) impl_->state.wake_handshakes();
-}
-
-void PacketPath::end_before_handshakes() {
-  impl_->reader.offline();
-  (void)impl_->sealer.take_wake();
-}
-
-void PacketPath::receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out) {
-  impl_->receiver.receive(trains, now, out);
-}
-
-void PacketPath::send(std::span<const TunPacket> packets, const Now& now, OutBatch& out) {
-  impl_->sender.send(packets, now, out);
-}
-
-SendObserver& PacketPath::observer() { return *impl_; }
-
-void PacketPath::Impl::udp_outcome(const UdpSend& send, const UdpOutcome& outcome) {
-  note_udp_outcome(state, sealer, send, outcome);
-}
-
-void PacketPath::Impl::tun_write_failed(const TunWrite& write, int) {
-  const std::uint32_t payload = write.offload.segment_payload;
-  const std::uint32_t num =
-      payload == 0 ? 1 : (write.len - write.offload.header_len + payload - 1) / payload;
-  state.drops.add(DropReason::kTunFailed, num);
+  return impl_->sealer.take_wake();
 }
 
 }  // namespace hawser

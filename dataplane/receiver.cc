@@ -1,16 +1,18 @@
-#include <algorithm>
+#include "dataplane/receiver.h"
 
-#include "base/wire.h"
-#include "dataplane/packet_path_impl.h"
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
 #include "noise/messages.h"
 #include "routing/icmp_request.h"
 
 namespace hawser {
 
-void Receiver::receive(std::span<const ReceivedTrain> trains, const Now& now, OutBatch& out) {
-  for (const ReceivedTrain& train : trains) receive_train(train, now, out);
-  open_run(now, out);
-  const std::uint32_t dropped = coalescer_.flush(out);
+void Receiver::receive(std::span<const ReceivedTrain> trains, const Batch& batch) {
+  for (const ReceivedTrain& train : trains) receive_train(train, batch);
+  open_run(batch);
+  const std::uint32_t dropped = coalescer_.flush(batch.out);
   if (dropped > 0) state_.drops.add(DropReason::kBatchFull, dropped);
 }
 
@@ -25,21 +27,21 @@ bool Receiver::Run::is_of(const ReceivedTrain& train, std::uint32_t index) const
 
 // A GRO train may hold what does not belong together: the kernel merges by addresses and length
 // alone. It is cut into runs of transport data with one receiver index.
-void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatch& out) {
+void Receiver::receive_train(const ReceivedTrain& train, const Batch& batch) {
   const std::uint32_t segment_len = std::max<std::uint32_t>(1, train.segment_len);
   if (!state_.up.load(std::memory_order_relaxed)) {
     state_.drops.add(DropReason::kInterfaceDown, train.num_datagrams());
     return;
   }
   counters_.received_datagrams.add(train.num_datagrams());
-  if (!run_.takes(train)) open_run(now, out);
+  if (!run_.takes(train)) open_run(batch);
   for (std::uint32_t at = 0; at < train.len; at += segment_len) {
     const std::span datagram(train.data + at, std::min(segment_len, train.len - at));
     const auto type = classify_message(datagram);
     if (type == MessageType::kTransportData) {
-      add_to_run(train, datagram, now, out);
+      add_to_run(train, datagram, batch);
     } else if (type) {
-      take_handshake(datagram, train.remote);
+      take_handshake(*type, datagram, train.remote);
     } else {
       state_.drops.add(DropReason::kMalformed);
     }
@@ -48,10 +50,10 @@ void Receiver::receive_train(const ReceivedTrain& train, const Now& now, OutBatc
 }
 
 void Receiver::add_to_run(const ReceivedTrain& train, std::span<std::uint8_t> datagram,
-                          const Now& now, OutBatch& out) {
-  const std::uint32_t index = load_le32(datagram.data() + 4);
+                          const Batch& batch) {
+  const std::uint32_t index = transport_receiver(datagram.data());
   if (run_.num > 0 && (run_.num == run_.datagrams.size() || !run_.is_of(train, index))) {
-    open_run(now, out);
+    open_run(batch);
   }
   if (run_.num == 0) {
     run_.receiver_index = index;
@@ -63,8 +65,9 @@ void Receiver::add_to_run(const ReceivedTrain& train, std::span<std::uint8_t> da
   run_.datagrams[run_.num++] = datagram;
 }
 
-void Receiver::take_handshake(std::span<const std::uint8_t> message, const Endpoint& from) {
-  switch (state_.handshake_queue.push(message, from)) {
+void Receiver::take_handshake(MessageType type, std::span<const std::uint8_t> message,
+                              const Endpoint& from) {
+  switch (state_.handshake_queue.push(type, message, from)) {
     case HandshakeQueue::Pushed::kFull:
       state_.drops.add(DropReason::kHandshakeQueueFull);
       return;
@@ -76,7 +79,7 @@ void Receiver::take_handshake(std::span<const std::uint8_t> message, const Endpo
   }
 }
 
-void Receiver::open_run(const Now& now, OutBatch& out) {
+void Receiver::open_run(const Batch& batch) {
   if (run_.num == 0) return;
   Keypair* const keypair = state_.sessions.lookup(run_.receiver_index);
   if (keypair == nullptr) {
@@ -84,7 +87,7 @@ void Receiver::open_run(const Now& now, OutBatch& out) {
     return;
   }
   Peer& peer = *static_cast<Peer*>(keypair->owner);
-  if (keypair->expired(now.boot)) {
+  if (keypair->expired(batch.now.boot)) {
     peer.drops.add(DropReason::kSessionExpired, std::exchange(run_.num, 0));
     return;
   }
@@ -92,7 +95,7 @@ void Receiver::open_run(const Now& now, OutBatch& out) {
   const bool any = open_and_check(*keypair, peer);
   run_.num = 0;
   if (!any) return;
-  authenticated(*keypair, peer, num, now, out);
+  authenticated(*keypair, peer, num, batch);
 
   last_source_.reset();
   last_destination_.reset();
@@ -107,12 +110,11 @@ void Receiver::open_run(const Now& now, OutBatch& out) {
     }
     OpenedPacket packet{datagram, jobs_[i].len, *header, &peer};
     if ((run_.traffic_class & kEcnMask) != kEcnNotEct) {
-      decapsulate_ecn(packet.packet(), run_.traffic_class);
-      packet.header.traffic_class = parse_ip(plain)->traffic_class;
+      packet.header.traffic_class = decapsulate_ecn(packet.packet(), run_.traffic_class);
     }
-    deliver(packet, now, out);
+    deliver(packet, batch);
   }
-  relay_.flush(now, out);
+  relay_.flush(batch);
 }
 
 // Decrypts the run in place and takes each counter once. False: nothing in it was authentic and
@@ -123,7 +125,7 @@ bool Receiver::open_and_check(Keypair& keypair, Peer& peer) {
     const std::span<std::uint8_t> datagram = run_.datagrams[i];
     jobs_[i] = {datagram.data() + sizeof(TransportHeader),
                 static_cast<std::uint32_t>(datagram.size() - kTransportOverhead), false,
-                load_le64(datagram.data() + 8), &keypair.receive_key()};
+                transport_counter(datagram.data()), &keypair.receive_key()};
   }
   aead_.open(std::span(jobs_).first(num));
   std::uint64_t bad_tags = 0;
@@ -148,26 +150,25 @@ bool Receiver::open_and_check(Keypair& keypair, Peer& peer) {
   return bytes > 0;
 }
 
-void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, const Now& now,
-                             OutBatch& out) {
+void Receiver::authenticated(Keypair& keypair, Peer& peer, std::size_t num, const Batch& batch) {
   peer.endpoint.roam(run_.remote);
-  peer.timers.any_authenticated_packet_received(now.boot);
+  peer.timers.any_authenticated_packet_received(batch.now.boot);
 
   // The first packet on it confirms the responder's new keypair.
   Sessions::Removed removed;
   if (peer.sessions.confirm(&keypair, removed)) {
     state_.retire(removed);
     sealer_.ask_attention(peer, kSessionConfirmed);
-    sealer_.flush_staged(peer, now, out);
+    sealer_.flush_staged(peer, batch);
   }
-  if (keypair.wants_rekey_on_receive(now.boot) && peer.sessions.current() == &keypair &&
+  if (keypair.wants_rekey_on_receive(batch.now.boot) && peer.sessions.current() == &keypair &&
       !keypair.rekey_on_receive_done.exchange(true)) {
     sealer_.want_handshake(peer);
   }
   const auto run = std::span(jobs_).first(num);
   const bool data =
       std::any_of(run.begin(), run.end(), [](const AeadJob& job) { return job.ok && job.len > 0; });
-  if (data && peer.timers.data_received(now.boot)) sealer_.ask_attention(peer, kCheckTimers);
+  if (data && peer.timers.data_received(batch.now.boot)) sealer_.ask_attention(peer, kCheckTimers);
 }
 
 Router::Source Receiver::judge_source(const OpenedPacket& packet) {
@@ -187,7 +188,7 @@ bool Receiver::ends_on_this_link(const OpenedPacket& packet) const {
           (!packet.header.source.is_unspecified() && router_.is_own(destination)));
 }
 
-void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out) {
+void Receiver::deliver(const OpenedPacket& packet, const Batch& batch) {
   Peer& from = *packet.from;
   const Router::Source source = judge_source(packet);
   if (source == Router::Source::kNotAllowed) {
@@ -196,7 +197,7 @@ void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out
   }
   if (last_destination_ != packet.header.destination) {
     last_destination_ = packet.header.destination;
-    last_decision_ = router_.decide(packet.header.destination, *packet.from, now.boot);
+    last_decision_ = router_.decide(packet.header.destination, *packet.from, batch.now.boot);
   }
   if (source != Router::Source::kGood &&
       (source == Router::Source::kImpossible || !ends_on_this_link(packet))) {
@@ -210,33 +211,33 @@ void Receiver::deliver(const OpenedPacket& packet, const Now& now, OutBatch& out
         sealer_.ask_attention(*packet.from, kGoodbye);
         return;
       }
-      deliver_local(packet, now, out);
+      deliver_local(packet, batch);
       return;
     case Router::Where::kPeer:
-      relay_.forward(packet, *last_decision_.peer, now, out);
+      relay_.forward(packet, *last_decision_.peer, batch);
       return;
     case Router::Where::kNotForUs:
       from.drops.add(DropReason::kNotForUs);
       return;
     case Router::Where::kNoRoute:
       from.drops.add(DropReason::kNoRoute);
-      router_.send_error(packet.packet(), packet.header, IcmpError::kNoRoute, &from, now, out);
+      router_.send_error(packet.packet(), packet.header, IcmpError::kNoRoute, &from, batch);
       return;
   }
 }
 
-void Receiver::deliver_local(const OpenedPacket& packet, const Now& now, OutBatch& out) {
+void Receiver::deliver_local(const OpenedPacket& packet, const Batch& batch) {
   if (!state_.options.has_tun) {
     // Without a TUN device we are a host that answers echo requests, and nothing else.
     if (!echo_reply_in_place(packet.packet(), packet.header)) {
       packet.from->drops.add(DropReason::kNotForUs);
       return;
     }
-    relay_.send_own(packet, *packet.from, now, out);
+    relay_.send_own(packet, *packet.from, batch);
     return;
   }
   counters_.tun_written_packets.add(1);
-  const std::uint32_t dropped = coalescer_.add(out, packet.packet(), packet.header);
+  const std::uint32_t dropped = coalescer_.add(batch.out, packet.packet(), packet.header);
   if (dropped > 0) state_.drops.add(DropReason::kBatchFull, dropped);
 }
 

@@ -1,7 +1,10 @@
-#include <algorithm>
-#include <cstring>
+#include "dataplane/router.h"
 
-#include "dataplane/packet_path_impl.h"
+#include <algorithm>
+#include <array>
+#include <mutex>
+
+#include "dataplane/seal_item.h"
 
 namespace hawser {
 namespace {
@@ -104,34 +107,33 @@ bool Router::may_spend(IcmpError error, Peer* from, Instant now) const {
 }
 
 void Router::send_error(std::span<const std::uint8_t> offending, const IpHeader& header,
-                        IcmpError error, Peer* from, const Now& now, OutBatch& out) {
+                        IcmpError error, Peer* from, const Batch& batch) {
   if (from == nullptr && !state_.options.has_tun) return;
   if (!icmp_error_allowed(offending, header, error)) return;
   // Into our own TUN it must not come from an address of this host: the kernel drops such packets
   // as impossible. The unreachable destination answers for itself.
   const auto source =
       from == nullptr ? std::optional(header.destination) : error_source(header.source.family);
-  if (!source || !may_spend(error, from, now.boot)) return;
+  if (!source || !may_spend(error, from, batch.now.boot)) return;
+  OutBatch& out = batch.out;
   if (!out.has_room(1)) return;
-  std::uint8_t* const datagram =
-      out.allocate(kMaxIcmpv6ErrorLen + kPaddingMultiple + kTransportOverhead);
+  std::uint8_t* const datagram = out.allocate(max_datagram_len(kMaxIcmpv6ErrorLen));
   if (datagram == nullptr) return;
 
   const std::uint32_t mtu =
       std::min(state_.mtu.load(std::memory_order_relaxed), kMaxInnerPacketLen);
-  SealItem item{.datagram = datagram};
-  item.packet_len = static_cast<std::uint32_t>(write_icmp_error(
-      {item.packet(), kMaxIcmpv6ErrorLen}, offending, header, error, *source, mtu));
+  std::uint8_t* const packet = datagram + sizeof(TransportHeader);
+  const auto len = static_cast<std::uint32_t>(
+      write_icmp_error({packet, kMaxIcmpv6ErrorLen}, offending, header, error, *source, mtu));
   counters_.icmp_errors_sent.add(1);
   if (from == nullptr) {
     const std::uint32_t slice = out.num_slices();
-    out.add_slice(item.packet(), item.packet_len);
-    out.add_tun({.first_slice = slice, .num_slices = 1, .len = item.packet_len, .offload = {}});
+    out.add_slice(packet, len);
+    out.add_tun({.first_slice = slice, .num_slices = 1, .len = len, .offload = {}});
     return;
   }
-  item.plain_len = padded_len(item.packet_len, mtu);
-  std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
-  sealer_.dispatch(*from, {&item, 1}, now, out);
+  const SealItem item = SealItem::lay_out(datagram, len, mtu);
+  sealer_.dispatch(*from, {&item, 1}, batch);
 }
 
 }  // namespace hawser

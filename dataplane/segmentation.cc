@@ -6,22 +6,12 @@
 
 #include "base/wire.h"
 #include "routing/checksum.h"
+#include "routing/header_fields.h"
 
 namespace hawser {
 namespace {
 
 using Gso = TunOffload::Gso;
-
-constexpr std::uint32_t kMinTcpHeaderLen = 20;
-constexpr std::uint32_t kUdpHeaderLen = 8;
-constexpr std::uint16_t kTcpChecksumOffset = 16;
-constexpr std::uint16_t kUdpChecksumOffset = 6;
-constexpr std::size_t kTcpSequence = 4;
-constexpr std::size_t kTcpDataOffset = 12;
-constexpr std::size_t kTcpFlags = 13;
-constexpr std::uint8_t kTcpFin = 0x01;
-constexpr std::uint8_t kTcpPsh = 0x08;
-constexpr std::uint8_t kTcpCwr = 0x80;
 
 bool is_tcp(Gso gso) { return gso == Gso::kTcpV4 || gso == Gso::kTcpV6; }
 
@@ -38,10 +28,10 @@ std::uint16_t never_zero(std::uint16_t checksum) { return checksum == 0 ? 0xffff
 std::uint32_t transport_header_len(std::span<const std::uint8_t> packet, const UpperLayer& upper,
                                    Gso gso) {
   const std::size_t left = packet.size() - upper.offset;
-  if (!is_tcp(gso)) return left >= kUdpHeaderLen ? kUdpHeaderLen : 0;
-  if (left < kMinTcpHeaderLen) return 0;
-  const std::uint32_t len = packet[upper.offset + kTcpDataOffset] / 16 * 4U;
-  return len >= kMinTcpHeaderLen && len <= left ? len : 0;
+  if (!is_tcp(gso)) return left >= udp::kHeaderLen ? udp::kHeaderLen : 0;
+  if (left < tcp::kMinHeaderLen) return 0;
+  const std::uint32_t len = packet[upper.offset + tcp::kDataOffset] / 16 * 4U;
+  return len >= tcp::kMinHeaderLen && len <= left ? len : 0;
 }
 
 // The kernel's header_len is a hint, so it may be absent or too large, but not outside the packet
@@ -54,7 +44,7 @@ bool offload_fits(const TunOffload& offload, std::size_t packet_len, std::uint32
   }
   if (!offload.needs_checksum) return true;
   return offload.csum_start == transport_offset &&
-         offload.csum_offset == (is_tcp(offload.gso) ? kTcpChecksumOffset : kUdpChecksumOffset);
+         offload.csum_offset == (is_tcp(offload.gso) ? tcp::kChecksum : udp::kChecksum);
 }
 
 }  // namespace
@@ -73,9 +63,7 @@ std::optional<Segmenter> Segmenter::begin_lone(std::span<const std::uint8_t> pac
     const std::size_t end = std::size_t{offload.csum_start} + offload.csum_offset + 2;
     if (offload.csum_start < header.header_len || end > packet.size()) return {};
   }
-  Segmenter lone;
-  lone.packet_ = packet;
-  lone.offload_ = offload;
+  Segmenter lone(packet, header, offload);
   lone.num_segments_ = 1;
   lone.last_len_ = static_cast<std::uint32_t>(packet.size());
   return lone;
@@ -92,9 +80,7 @@ std::optional<Segmenter> Segmenter::begin_super(std::span<const std::uint8_t> pa
   const std::uint32_t transport_len = transport_header_len(packet, *upper, offload.gso);
   if (transport_len == 0) return {};
 
-  Segmenter cut;
-  cut.packet_ = packet;
-  cut.offload_ = offload;
+  Segmenter cut(packet, header, offload);
   cut.ip_header_len_ = upper->offset;
   cut.header_len_ = upper->offset + transport_len;
   if (!offload_fits(offload, packet.size(), upper->offset, cut.header_len_)) return {};
@@ -123,20 +109,20 @@ void Segmenter::write(std::uint32_t i, std::uint8_t* out) const {
 
   std::uint8_t* const transport = out + ip_header_len_;
   const std::uint32_t transport_len = len - ip_header_len_;
-  const bool tcp = is_tcp(offload_.gso);
-  if (tcp) {
-    store_be32(transport + kTcpSequence, load_be32(transport + kTcpSequence) + before);
-    std::uint8_t& flags = transport[kTcpFlags];
-    if (i + 1 < num_segments_) flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
-    if (i > 0) flags &= static_cast<std::uint8_t>(~kTcpCwr);
+  const bool has_tcp = is_tcp(offload_.gso);
+  if (has_tcp) {
+    store_be32(transport + tcp::kSequence, load_be32(transport + tcp::kSequence) + before);
+    std::uint8_t& flags = transport[tcp::kFlags];
+    if (i + 1 < num_segments_) flags &= static_cast<std::uint8_t>(~(tcp::kFin | tcp::kPsh));
+    if (i > 0) flags &= static_cast<std::uint8_t>(~tcp::kCwr);
   } else {
-    store_be16(transport + 4, static_cast<std::uint16_t>(transport_len));
+    store_be16(transport + udp::kLength, static_cast<std::uint16_t>(transport_len));
   }
-  std::uint8_t* const field = transport + (tcp ? kTcpChecksumOffset : kUdpChecksumOffset);
+  std::uint8_t* const field = transport + (has_tcp ? tcp::kChecksum : udp::kChecksum);
   store_be16(field, 0);
   const std::uint16_t checksum =
       checksum_finish(checksum_add(pseudo_sum_ + transport_len, {transport, transport_len}));
-  store_be16(field, tcp ? checksum : never_zero(checksum));
+  store_be16(field, has_tcp ? checksum : never_zero(checksum));
 }
 
 void Segmenter::write_lone(std::uint8_t* out) const {
@@ -150,14 +136,15 @@ void Segmenter::write_lone(std::uint8_t* out) const {
 }
 
 void Segmenter::rewrite_ip(std::uint8_t* out, std::uint32_t i, std::uint32_t len) const {
-  if (out[0] >> 4 == 6) {
-    store_be16(out + 4, static_cast<std::uint16_t>(len - kIpv6HeaderLen));
+  if (header_.source.family == IpFamily::kV6) {
+    store_be16(out + ipv6::kPayloadLength, static_cast<std::uint16_t>(len - kIpv6HeaderLen));
     return;
   }
-  store_be16(out + 2, static_cast<std::uint16_t>(len));
-  store_be16(out + 4, static_cast<std::uint16_t>(load_be16(out + 4) + i));
-  store_be16(out + 10, 0);
-  store_be16(out + 10, checksum_finish(checksum_add(0, {out, ip_header_len_})));
+  std::uint8_t* const id = out + ipv4::kIdentification;
+  store_be16(out + ipv4::kTotalLength, static_cast<std::uint16_t>(len));
+  store_be16(id, static_cast<std::uint16_t>(load_be16(id) + i));
+  store_be16(out + ipv4::kChecksum, 0);
+  store_be16(out + ipv4::kChecksum, checksum_finish(checksum_add(0, {out, ip_header_len_})));
 }
 
 }  // namespace hawser

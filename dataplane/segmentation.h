@@ -30,6 +30,9 @@ class Segmenter {
   static std::optional<Segmenter> begin(std::span<const std::uint8_t> packet,
                                         const TunOffload& offload);
 
+  // The packet that is cut, and its header.
+  std::span<const std::uint8_t> packet() const { return packet_; }
+  const IpHeader& header() const { return header_; }
   std::uint32_t num_segments() const { return num_segments_; }
   // Length of segment `i` as an IP packet. All but the last are equal.
   std::uint32_t segment_len(std::uint32_t i) const {
@@ -39,7 +42,8 @@ class Segmenter {
   void write(std::uint32_t i, std::uint8_t* out) const;
 
  private:
-  Segmenter() = default;
+  Segmenter(std::span<const std::uint8_t> packet, const IpHeader& header, const TunOffload& offload)
+      : packet_(packet), header_(header), offload_(offload) {}
   static std::optional<Segmenter> begin_lone(std::span<const std::uint8_t> packet,
                                              const IpHeader& header, const TunOffload& offload);
   static std::optional<Segmenter> begin_super(std::span<const std::uint8_t> packet,
@@ -48,6 +52,7 @@ class Segmenter {
   void rewrite_ip(std::uint8_t* out, std::uint32_t i, std::uint32_t len) const;
 
   std::span<const std::uint8_t> packet_;
+  IpHeader header_;
   TunOffload offload_;
   std::uint32_t num_segments_ = 0;
   std::uint32_t header_len_ = 0;     // IP and transport header together

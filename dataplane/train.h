@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "base/time.h"
 #include "dataplane/limits.h"
 #include "routing/endpoint.h"
 
@@ -97,21 +98,35 @@ struct TunWrite {
   TunOffload offload;
 };
 
-// OutBatch is what the data plane wants written. Slices point into the InBatch's buffers or into
-// the batch's own arena. Nothing here allocates after construction; what does not fit is dropped
-// and counted by whoever asked. One thread's.
+// What became of sends and writes that did not simply succeed.
+struct UdpReport {
+  const UdpSend* send = nullptr;
+  UdpOutcome outcome;
+};
+struct TunFailure {
+  const TunWrite* write = nullptr;
+  int error = 0;  // errno
+};
+
+// OutBatch is what the data plane wants written, and, once it was submitted, what became of it.
+// Slices point into the InBatch's buffers or into the batch's own arena. Nothing here allocates
+// after construction; what does not fit is dropped and counted by whoever asked. One thread's.
 class OutBatch {
  public:
   OutBatch() : arena_(std::make_unique_for_overwrite<std::uint8_t[]>(kOutArenaLen)) {
     slices_.reserve(kMaxSlicesPerBatch);
     udp_.reserve(kMaxSendsPerBatch);
     tun_.reserve(kMaxSendsPerBatch);
+    udp_reports_.reserve(kMaxSendsPerBatch);
+    tun_failures_.reserve(kMaxSendsPerBatch);
   }
 
   void clear() {
     slices_.clear();
     udp_.clear();
     tun_.clear();
+    udp_reports_.clear();
+    tun_failures_.clear();
     arena_used_ = 0;
   }
   bool empty() const { return udp_.empty() && tun_.empty(); }
@@ -157,12 +172,32 @@ class OutBatch {
     return slices(write.first_slice, write.num_slices);
   }
 
+  // The engine's, while it submits: each send and write of this batch once at most.
+  void report(const UdpSend& send, const UdpOutcome& outcome) {
+    assert(udp_reports_.size() < udp_.size());
+    udp_reports_.push_back({&send, outcome});
+  }
+  void report_failure(const TunWrite& write, int error) {
+    assert(tun_failures_.size() < tun_.size());
+    tun_failures_.push_back({&write, error});
+  }
+  std::span<const UdpReport> udp_reports() const { return udp_reports_; }
+  std::span<const TunFailure> tun_failures() const { return tun_failures_; }
+
  private:
   std::vector<iovec> slices_;
   std::vector<UdpSend> udp_;
   std::vector<TunWrite> tun_;
+  std::vector<UdpReport> udp_reports_;
+  std::vector<TunFailure> tun_failures_;
   std::unique_ptr<std::uint8_t[]> arena_;
   std::size_t arena_used_ = 0;
+};
+
+// Batch is what each step of a packet's way works with: when it is, and where to put what goes out.
+struct Batch {
+  Now now;
+  OutBatch& out;
 };
 
 }  // namespace hawser

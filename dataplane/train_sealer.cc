@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
+#include <mutex>
+#include <optional>
 
-#include "base/wire.h"
 #include "routing/ip_packet.h"
 
 namespace hawser {
 namespace {
-
-void write_header(std::uint8_t* datagram, std::uint32_t receiver, std::uint64_t counter) {
-  store_le32(datagram, static_cast<std::uint32_t>(MessageType::kTransportData));
-  store_le32(datagram + 4, receiver);
-  store_le64(datagram + 8, counter);
-}
 
 bool carries_data(std::span<const SealItem> items) {
   return std::any_of(items.begin(), items.end(),
@@ -23,26 +17,19 @@ bool carries_data(std::span<const SealItem> items) {
 
 }  // namespace
 
-std::uint32_t padded_len(std::uint32_t packet_len, std::uint32_t mtu) {
-  constexpr std::uint32_t kMask = kPaddingMultiple - 1;
-  const std::uint32_t cap = std::min(mtu, kMaxInnerPacketLen);
-  return std::max(packet_len, std::min((packet_len + kMask) & ~kMask, cap));
-}
-
-void TrainSealer::dispatch(Peer& peer, std::span<const SealItem> items, const Now& now,
-                           OutBatch& out) {
+void TrainSealer::dispatch(Peer& peer, std::span<const SealItem> items, const Batch& batch) {
   while (!items.empty()) {
     const auto part = items.first(std::min(items.size(), kMaxTrainSegments));
     Keypair* const keypair = peer.sessions.current();
     std::optional<std::uint64_t> first;
     if (keypair != nullptr && peer.staged.empty()) {
-      first = keypair->reserve_counters(static_cast<std::uint32_t>(part.size()), now.boot);
+      first = keypair->reserve_counters(static_cast<std::uint32_t>(part.size()), batch.now.boot);
     }
     if (first) {
-      seal_and_send(peer, *keypair, *first, part, now, out);
+      seal_and_send(peer, *keypair, *first, part, batch);
     } else {
       stage(peer, part);
-      flush_staged(peer, now, out);
+      flush_staged(peer, batch);
     }
     items = items.subspan(part.size());
   }
@@ -59,20 +46,20 @@ void TrainSealer::stage(Peer& peer, std::span<const SealItem> items) {
   if (dropped > 0) peer.drops.add(DropReason::kStagedFull, dropped);
 }
 
-void TrainSealer::flush_staged(Peer& peer, const Now& now, OutBatch& out) {
+void TrainSealer::flush_staged(Peer& peer, const Batch& batch) {
   std::array<SealItem, kMaxTrainSegments> items;
   while (!peer.staged.empty()) {
     // Sealing under the lock: another thread that comes meanwhile queues behind us.
     const std::lock_guard lock(peer.staged.mutex());
     std::uint64_t first = 0;
     Keypair* keypair = nullptr;
-    const std::uint32_t num = take_staged(peer, now, out, items, first, keypair);
+    const std::uint32_t num = take_staged(peer, batch, items, first, keypair);
     if (num == 0) return;
-    seal_and_send(peer, *keypair, first, std::span(items).first(num), now, out);
+    seal_and_send(peer, *keypair, first, std::span(items).first(num), batch);
   }
 }
 
-std::uint32_t TrainSealer::take_staged(Peer& peer, const Now& now, OutBatch& out,
+std::uint32_t TrainSealer::take_staged(Peer& peer, const Batch& batch,
                                        std::array<SealItem, kMaxTrainSegments>& items,
                                        std::uint64_t& first_counter, Keypair*& keypair) {
   const auto wanted =
@@ -82,7 +69,7 @@ std::uint32_t TrainSealer::take_staged(Peer& peer, const Now& now, OutBatch& out
   if (!peer.endpoint.get(endpoint)) return 0;
   keypair = peer.sessions.current();
   const auto first =
-      keypair == nullptr ? std::nullopt : keypair->reserve_counters(wanted, now.boot);
+      keypair == nullptr ? std::nullopt : keypair->reserve_counters(wanted, batch.now.boot);
   if (!first) {
     want_handshake(peer);
     return 0;
@@ -92,55 +79,52 @@ std::uint32_t TrainSealer::take_staged(Peer& peer, const Now& now, OutBatch& out
   std::uint32_t num = 0;
   for (; num < wanted; ++num) {
     SealItem& item = items[num];
-    item.packet_len = peer.staged.front_len(state_.staged_pool);
-    item.plain_len = padded_len(item.packet_len, mtu);
-    item.datagram = out.has_room(num + 1) ? out.allocate(item.datagram_len()) : nullptr;
+    item = batch.out.has_room(num + 1)
+               ? SealItem::allocate(batch.out, peer.staged.front_len(state_.staged_pool), mtu)
+               : SealItem{};
     if (item.datagram == nullptr) {
       // The batch is full: the handshake thread goes on with the next one.
       ask_attention(peer, kFlushStaged);
       break;
     }
     peer.staged.pop(state_.staged_pool, item.packet());
-    std::memset(item.packet() + item.packet_len, 0, item.plain_len - item.packet_len);
     const auto header = parse_ip({item.packet(), item.packet_len});
-    item.outer_traffic_class =
-        header ? outer_traffic_class(header->traffic_class) : std::uint8_t{0};
+    if (header) item.traffic_class = outer_traffic_class(header->traffic_class);
   }
   return num;
 }
 
-bool TrainSealer::send_keepalive(Peer& peer, const Now& now, OutBatch& out) {
+bool TrainSealer::send_keepalive(Peer& peer, const Batch& batch) {
   Keypair* const keypair = peer.sessions.current();
   Endpoint endpoint;
-  if (keypair == nullptr || !peer.endpoint.get(endpoint) || !out.has_room(1)) return false;
-  const auto counter = keypair->reserve_counters(1, now.boot);
+  if (keypair == nullptr || !peer.endpoint.get(endpoint) || !batch.out.has_room(1)) return false;
+  const auto counter = keypair->reserve_counters(1, batch.now.boot);
   if (!counter) return false;
-  SealItem item;
-  item.datagram = out.allocate(kTransportOverhead);
+  const SealItem item = SealItem::allocate(batch.out, 0, 0);
   if (item.datagram == nullptr) return false;
-  seal_and_send(peer, *keypair, *counter, {&item, 1}, now, out);
+  seal_and_send(peer, *keypair, *counter, {&item, 1}, batch);
   return true;
 }
 
 void TrainSealer::seal_and_send(Peer& peer, const Keypair& keypair, std::uint64_t first_counter,
-                                std::span<const SealItem> items, const Now& now, OutBatch& out) {
+                                std::span<const SealItem> items, const Batch& batch) {
   Endpoint to;
   if (!peer.endpoint.get(to)) {
     peer.drops.add(DropReason::kNoEndpoint, items.size());
     return;
   }
-  if (!out.has_room(items.size())) {
+  if (!batch.out.has_room(items.size())) {
     peer.drops.add(DropReason::kBatchFull, items.size());
     return;
   }
   for (std::size_t i = 0; i < items.size(); ++i) {
-    write_header(items[i].datagram, keypair.remote_index, first_counter + i);
+    write_transport_header(items[i].datagram, keypair.remote_index, first_counter + i);
     jobs_[i] = {items[i].packet(), items[i].plain_len, false, first_counter + i,
                 &keypair.send_key()};
   }
   aead_.seal(std::span(jobs_).first(items.size()));
-  add_trains(peer, to, items, out);
-  after_sending(peer, keypair, items, now);
+  add_trains(peer, to, items, batch.out);
+  after_sending(peer, keypair, items, batch.now.boot);
 }
 
 void TrainSealer::add_trains(Peer& peer, const Endpoint& to, std::span<const SealItem> items,
@@ -152,7 +136,7 @@ void TrainSealer::add_trains(Peer& peer, const Endpoint& to, std::span<const Sea
     UdpSend send{.to = to,
                  .first_slice = out.num_slices(),
                  .segment_len = items[i].datagram_len(),
-                 .traffic_class = items[i].outer_traffic_class,
+                 .traffic_class = items[i].traffic_class,
                  .gso_refused = gso_refused,
                  .peer = &peer};
     std::uint8_t* slice = items[i].datagram;
@@ -162,7 +146,7 @@ void TrainSealer::add_trains(Peer& peer, const Endpoint& to, std::span<const Sea
       const SealItem& item = items[i];
       const std::uint32_t len = item.datagram_len();
       if (last_was_short || len > send.segment_len || send.len + len > kMaxUdpPayload ||
-          item.outer_traffic_class != send.traffic_class) {
+          item.traffic_class != send.traffic_class) {
         break;
       }
       if (item.datagram != slice + slice_len) {
@@ -182,30 +166,40 @@ void TrainSealer::add_trains(Peer& peer, const Endpoint& to, std::span<const Sea
 }
 
 void TrainSealer::after_sending(Peer& peer, const Keypair& keypair, std::span<const SealItem> items,
-                                const Now& now) {
+                                Instant now) {
   std::uint64_t bytes = 0;
   for (const SealItem& item : items) bytes += item.datagram_len();
   peer.tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
   counters_.sent_datagrams.add(items.size());
 
-  peer.timers.any_authenticated_packet_sent(now.boot);
-  if (carries_data(items) && peer.timers.data_sent(now.boot)) ask_attention(peer, kCheckTimers);
-  if (keypair.wants_rekey_on_send(now.boot)) want_handshake(peer);
+  peer.timers.any_authenticated_packet_sent(now);
+  if (carries_data(items) && peer.timers.data_sent(now)) ask_attention(peer, kCheckTimers);
+  if (keypair.wants_rekey_on_send(now)) want_handshake(peer);
 }
 
-void note_udp_outcome(DeviceState& state, TrainSealer& sealer, const UdpSend& send,
-                      const UdpOutcome& outcome) {
+void TrainSealer::note_outcomes(const OutBatch& submitted) {
+  for (const UdpReport& report : submitted.udp_reports()) note(*report.send, report.outcome);
+  for (const TunFailure& failure : submitted.tun_failures()) {
+    const TunOffload& offload = failure.write->offload;
+    const std::uint32_t payload = offload.segment_payload;
+    const std::uint32_t num =
+        payload == 0 ? 1 : (failure.write->len - offload.header_len + payload - 1) / payload;
+    state_.drops.add(DropReason::kTunFailed, num);
+  }
+}
+
+void TrainSealer::note(const UdpSend& send, const UdpOutcome& outcome) {
   if (outcome.error != 0) {
     const std::uint32_t segment_len = send.segment_len == 0 ? 1 : send.segment_len;
     const std::uint32_t num = (send.len + segment_len - 1) / segment_len;
-    (send.peer == nullptr ? state.drops : send.peer->drops)
+    (send.peer == nullptr ? state_.drops : send.peer->drops)
         .add(DropReason::kSendFailed, num - outcome.num_sent);
   }
   if (send.peer == nullptr) return;
   if (outcome.source_refused) send.peer->endpoint.forget_source();
   if (outcome.gso_refused) {
-    state.gso_refusals.fetch_add(1, std::memory_order_relaxed);
-    if (send.peer->endpoint.refuse_gso(send.to)) sealer.ask_attention(*send.peer, kGsoRefused);
+    state_.gso_refusals.fetch_add(1, std::memory_order_relaxed);
+    if (send.peer->endpoint.refuse_gso(send.to)) ask_attention(*send.peer, kGsoRefused);
   }
 }
 

@@ -32,10 +32,10 @@ void Worker::run_once(Duration timeout) {
   const Now now = clock_.now();
   out_.clear();
   path_.begin();
-  path_.receive(in_.trains, now, out_);
-  path_.send(in_.tun_packets, now, out_);
-  engine_.submit(out_, path_.observer());
-  path_.end();
+  path_.receive(in_.trains, {now, out_});
+  path_.send(in_.tun_packets, {now, out_});
+  engine_.submit(out_);
+  path_.end(out_);
   if (out_.empty() && in_.tun_packets.empty()) {
     note_barren(now.boot);
   } else {
@@ -83,9 +83,9 @@ Duration HandshakeLoop::run_once(Duration timeout) {
   const bool received = receive(timeout);
   const Now now = clock_.now();
   out_.clear();
-  const HandshakeTurn turn = device_.run_handshakes(now, out_);
-  if (!out_.empty()) engine_.submit(out_, device_.handshake_observer());
-  device_.end_turn();
+  const HandshakeTurn turn = device_.run_handshakes({now, out_});
+  if (!out_.empty()) engine_.submit(out_);
+  device_.end_turn(out_);
   if (turn.more) return Duration::zero();
   if (received) rest_if_often(now);
   const Duration wait = turn.next_deadline ? *turn.next_deadline - clock_.now().boot : kIdleWait;
@@ -104,9 +104,9 @@ bool HandshakeLoop::receive(Duration timeout) {
     for (const ReceivedTrain& train : in_.trains) num += train.num_datagrams();
     out_.clear();
     path_.begin();
-    path_.receive(in_.trains, clock_.now(), out_);
-    if (!out_.empty()) engine_.submit(out_, path_.observer());
-    path_.end_before_handshakes();
+    path_.receive(in_.trains, {clock_.now(), out_});
+    if (!out_.empty()) engine_.submit(out_);
+    path_.end_before_handshakes(out_);
   }
   return num > 0;
 }

@@ -1,7 +1,5 @@
 #include "noise/messages.h"
 
-#include "base/wire.h"
-
 namespace hawser {
 
 std::optional<MessageType> classify_message(std::span<const std::uint8_t> datagram) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "base/wire.h"
 #include "noise/constants.h"
 
 namespace hawser {
@@ -57,6 +58,20 @@ static_assert(sizeof(CookieReplyMessage) == 64 && alignof(CookieReplyMessage) ==
 static_assert(sizeof(TransportHeader) == 16 && alignof(TransportHeader) == 1);
 
 inline constexpr std::size_t kTransportOverhead = sizeof(TransportHeader) + kAeadTagLen;  // 32
+// A transport message's header.
+inline std::uint32_t transport_receiver(const std::uint8_t* datagram) {
+  return load_le32(datagram + offsetof(TransportHeader, receiver));
+}
+inline std::uint64_t transport_counter(const std::uint8_t* datagram) {
+  return load_le64(datagram + offsetof(TransportHeader, counter));
+}
+inline void write_transport_header(std::uint8_t* datagram, std::uint32_t receiver,
+                                   std::uint64_t counter) {
+  store_le32(datagram, static_cast<std::uint32_t>(MessageType::kTransportData));
+  store_le32(datagram + offsetof(TransportHeader, receiver), receiver);
+  store_le64(datagram + offsetof(TransportHeader, counter), counter);
+}
+
 inline constexpr std::size_t kMaxHandshakeMessageLen = sizeof(InitiationMessage);
 
 // The message's type when its first word and its length fit one (exact length for the first three,

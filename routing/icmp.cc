@@ -7,20 +7,14 @@
 
 #include "base/wire.h"
 #include "routing/checksum.h"
+#include "routing/header_fields.h"
 
 namespace hawser {
 namespace {
 
-constexpr std::size_t kIcmpHeaderLen = 8;
 constexpr std::uint8_t kHopLimit = 64;
 // Internetwork control precedence for ICMP errors (RFC 1812 §4.3.2.5).
 constexpr std::uint8_t kV4ErrorTrafficClass = 0xc0;
-constexpr std::uint16_t kV4DontFragment = 0x4000;
-
-constexpr std::uint8_t kV4EchoReply = 0;
-constexpr std::uint8_t kV4EchoRequest = 8;
-constexpr std::uint8_t kV6EchoRequest = 128;
-constexpr std::uint8_t kV6EchoReply = 129;
 constexpr std::uint8_t kV6Redirect = 137;
 
 struct TypeAndCode {
@@ -79,58 +73,31 @@ bool is_one_host(const IpAddress& address) {
   return address.bytes[0] != 0 && address.bytes[0] < 240;
 }
 
-void write_v4_header(std::span<std::uint8_t> out, const IpAddress& source,
-                     const IpAddress& destination) {
-  std::uint8_t* const p = out.data();
-  std::memset(p, 0, kMinIpv4HeaderLen);
-  p[0] = 0x45;
-  p[1] = kV4ErrorTrafficClass;
-  store_be16(p + 2, static_cast<std::uint16_t>(out.size()));
-  store_be16(p + 6, kV4DontFragment);
-  p[8] = kHopLimit;
-  p[9] = kProtocolIcmp;
-  std::memcpy(p + 12, source.bytes.data(), 4);
-  std::memcpy(p + 16, destination.bytes.data(), 4);
-  store_be16(p + 10, checksum_finish(checksum_add(0, out.first(kMinIpv4HeaderLen))));
-}
-
-void write_v6_header(std::span<std::uint8_t> out, const IpAddress& source,
-                     const IpAddress& destination) {
-  std::uint8_t* const p = out.data();
-  std::memset(p, 0, kIpv6HeaderLen);
-  p[0] = 0x60;
-  store_be16(p + 4, static_cast<std::uint16_t>(out.size() - kIpv6HeaderLen));
-  p[6] = kProtocolIcmpv6;
-  p[7] = kHopLimit;
-  std::memcpy(p + 8, source.bytes.data(), 16);
-  std::memcpy(p + 24, destination.bytes.data(), 16);
-}
-
-// The ICMP message's checksum is right; ICMPv6 covers the pseudo header too.
-bool icmp_checksum_ok(std::span<const std::uint8_t> message, const IpHeader& header, bool is_v4) {
-  std::uint64_t sum = 0;
-  if (!is_v4) {
-    sum = pseudo_header_sum(header.source, header.destination, kProtocolIcmpv6,
-                            static_cast<std::uint32_t>(message.size()));
-  }
-  return checksum_finish(checksum_add(sum, message)) == 0;
-}
-
 bool is_echo_request(std::span<const std::uint8_t> packet, const IpHeader& header, bool is_v4) {
   if (header.protocol != (is_v4 ? kProtocolIcmp : kProtocolIcmpv6)) return false;
   // Options would have to be answered one by one (RFC 1122 §3.2.2.6); nobody pings us with them.
   if (is_v4 && header.header_len != kMinIpv4HeaderLen) return false;
-  if (is_v4 && (load_be16(packet.data() + 6) & 0x3fff) != 0) return false;  // a fragment
+  if (is_v4 && (load_be16(packet.data() + ipv4::kFragment) & ipv4::kFragmented) != 0) return false;
   if (is_v4 && checksum_finish(checksum_add(0, packet.first(kMinIpv4HeaderLen))) != 0) return false;
   if (!is_one_host(header.source) || header.destination.is_multicast()) return false;
   const std::span<const std::uint8_t> message =
       packet.first(header.packet_len).subspan(header.header_len);
-  if (message.size() < kIcmpHeaderLen) return false;
-  if (message[0] != (is_v4 ? kV4EchoRequest : kV6EchoRequest) || message[1] != 0) return false;
-  return icmp_checksum_ok(message, header, is_v4);
+  if (message.size() < icmp::kHeaderLen) return false;
+  const std::uint8_t type = is_v4 ? icmp::kV4EchoRequest : icmp::kV6EchoRequest;
+  return message[icmp::kType] == type && message[icmp::kCode] == 0 &&
+         icmp_checksum(message, header.source, header.destination) == 0;
 }
 
 }  // namespace
+
+std::uint16_t icmp_checksum(std::span<const std::uint8_t> message, const IpAddress& source,
+                            const IpAddress& destination) {
+  const auto len = static_cast<std::uint32_t>(message.size());
+  const std::uint64_t pseudo = source.family == IpFamily::kV4
+                                   ? 0
+                                   : pseudo_header_sum(source, destination, kProtocolIcmpv6, len);
+  return checksum_finish(checksum_add(pseudo, message));
+}
 
 bool icmp_error_allowed(std::span<const std::uint8_t> offending, const IpHeader& header,
                         IcmpError error) {
@@ -157,29 +124,22 @@ std::size_t write_icmp_error(std::span<std::uint8_t> out, std::span<const std::u
   assert(out.size() >= max_len);
   const std::size_t quote_len =
       std::min<std::size_t>(std::min(offending.size(), max_len), header.packet_len);
-  const std::size_t len = std::min(ip_header_len + kIcmpHeaderLen + quote_len, max_len);
+  const std::size_t len = std::min(ip_header_len + icmp::kHeaderLen + quote_len, max_len);
   const std::span<std::uint8_t> packet = out.first(len);
   const std::span<std::uint8_t> message = packet.subspan(ip_header_len);
 
   const TypeAndCode kind = is_v4 ? v4_type(error) : v6_type(error);
-  std::memset(message.data(), 0, kIcmpHeaderLen);
-  message[0] = kind.type;
-  message[1] = kind.code;
+  std::memset(message.data(), 0, icmp::kHeaderLen);
+  message[icmp::kType] = kind.type;
+  message[icmp::kCode] = kind.code;
   if (error == IcmpError::kPacketTooBig) {
     // IPv4 has 16 bits for it (RFC 1191 §4); no IPv4 packet is longer than they can say.
-    store_be32(message.data() + 4, is_v4 ? std::min<std::uint32_t>(mtu, 0xffff) : mtu);
+    store_be32(&message[icmp::kRest], is_v4 ? std::min<std::uint32_t>(mtu, 0xffff) : mtu);
   }
-  std::memcpy(message.data() + kIcmpHeaderLen, offending.data(), message.size() - kIcmpHeaderLen);
-
-  std::uint64_t sum = 0;
-  if (is_v4) {
-    write_v4_header(packet, source, header.source);
-  } else {
-    write_v6_header(packet, source, header.source);
-    sum = pseudo_header_sum(source, header.source, kProtocolIcmpv6,
-                            static_cast<std::uint32_t>(message.size()));
-  }
-  store_be16(message.data() + 2, checksum_finish(checksum_add(sum, message)));
+  std::memcpy(&message[icmp::kHeaderLen], offending.data(), message.size() - icmp::kHeaderLen);
+  store_be16(&message[icmp::kChecksum], icmp_checksum(message, source, header.source));
+  write_ip_header(packet, source, header.source, is_v4 ? kProtocolIcmp : kProtocolIcmpv6, kHopLimit,
+                  is_v4 ? kV4ErrorTrafficClass : std::uint8_t{0});
   return len;
 }
 
@@ -189,22 +149,23 @@ bool echo_reply_in_place(std::span<std::uint8_t> packet, const IpHeader& header)
   std::uint8_t* const p = packet.data();
   std::uint8_t* const message = p + header.header_len;
   const std::size_t address_len = header.source.size();
-  std::uint8_t* const addresses = p + (is_v4 ? 12 : 8);
+  std::uint8_t* const addresses = p + (is_v4 ? ipv4::kSource : ipv6::kSource);
   std::memcpy(addresses, header.destination.bytes.data(), address_len);
   std::memcpy(addresses + address_len, header.source.bytes.data(), address_len);
 
   // Swapped addresses sum up to the same; only the type has changed.
   const std::uint16_t old_word = load_be16(message);
-  message[0] = is_v4 ? kV4EchoReply : kV6EchoReply;
-  const std::uint16_t checksum = load_be16(message + 2);
-  store_be16(message + 2, checksum_adjust(checksum, old_word, load_be16(message)));
+  message[icmp::kType] = is_v4 ? icmp::kV4EchoReply : icmp::kV6EchoReply;
+  std::uint8_t* const field = message + icmp::kChecksum;
+  store_be16(field, checksum_adjust(load_be16(field), old_word, load_be16(message)));
 
   if (is_v4) {
-    p[8] = kHopLimit;
-    store_be16(p + 10, 0);
-    store_be16(p + 10, checksum_finish(checksum_add(0, packet.first(kMinIpv4HeaderLen))));
+    p[ipv4::kTtl] = kHopLimit;
+    store_be16(p + ipv4::kChecksum, 0);
+    store_be16(p + ipv4::kChecksum,
+               checksum_finish(checksum_add(0, packet.first(kMinIpv4HeaderLen))));
   } else {
-    p[7] = kHopLimit;
+    p[ipv6::kHopLimit] = kHopLimit;
   }
   return true;
 }

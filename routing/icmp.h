@@ -35,6 +35,11 @@ std::size_t write_icmp_error(std::span<std::uint8_t> out, std::span<const std::u
                              const IpHeader& header, IcmpError error, const IpAddress& source,
                              std::uint32_t mtu);
 
+// What a message's checksum field is to hold where it is zero now, and zero for a message whose
+// checksum is right. ICMPv6 covers the pseudo header too.
+std::uint16_t icmp_checksum(std::span<const std::uint8_t> message, const IpAddress& source,
+                            const IpAddress& destination);
+
 // Turns an echo request (ICMP 8/0, ICMPv6 128/0; unfragmented, checksum right) into its reply in
 // place: addresses swapped, hop limit 64, checksums right. False: it is not one, and is untouched.
 bool echo_reply_in_place(std::span<std::uint8_t> packet, const IpHeader& header);

@@ -1,35 +1,17 @@
 #include "routing/ip_packet.h"
 
 #include <cassert>
+#include <cstring>
 
 #include "base/wire.h"
 #include "routing/checksum.h"
+#include "routing/header_fields.h"
 
 namespace hawser {
 namespace {
 
-// Offsets in an IPv4 header.
-constexpr std::size_t kV4TrafficClass = 1;
-constexpr std::size_t kV4TotalLength = 2;
-constexpr std::size_t kV4Fragment = 6;
-constexpr std::size_t kV4Ttl = 8;
-constexpr std::size_t kV4Protocol = 9;
-constexpr std::size_t kV4Checksum = 10;
-constexpr std::size_t kV4Source = 12;
-constexpr std::size_t kV4Destination = 16;
-constexpr std::uint16_t kV4DontFragment = 0x4000;
-constexpr std::uint16_t kV4MoreFragments = 0x2000;
-constexpr std::uint16_t kV4FragmentOffset = 0x1fff;
-
 // The longest IPv4 packet, and the longest payload of an IPv6 one: what their length fields say.
 constexpr std::uint32_t kMaxWholeLen = 65535;
-
-// Offsets in an IPv6 header.
-constexpr std::size_t kV6PayloadLength = 4;
-constexpr std::size_t kV6NextHeader = 6;
-constexpr std::size_t kV6HopLimit = 7;
-constexpr std::size_t kV6Source = 8;
-constexpr std::size_t kV6Destination = 24;
 
 // IPv6 extension headers (RFC 8200 §4).
 constexpr std::uint8_t kHopByHop = 0;
@@ -50,19 +32,19 @@ std::optional<IpHeader> parse_v4(std::span<const std::uint8_t> bytes) {
   const std::uint8_t* const p = bytes.data();
   IpHeader header;
   header.header_len = static_cast<std::uint16_t>((p[0] & 15) * 4);
-  header.packet_len = load_be16(p + kV4TotalLength);
+  header.packet_len = load_be16(p + ipv4::kTotalLength);
   if (header.header_len < kMinIpv4HeaderLen || header.packet_len < header.header_len ||
       header.packet_len > bytes.size()) {
     return {};
   }
-  header.source = IpAddress::v4(std::span<const std::uint8_t, 4>(p + kV4Source, 4));
-  header.destination = IpAddress::v4(std::span<const std::uint8_t, 4>(p + kV4Destination, 4));
-  header.protocol = p[kV4Protocol];
-  header.hop_limit = p[kV4Ttl];
-  header.traffic_class = p[kV4TrafficClass];
-  const std::uint16_t fragment = load_be16(p + kV4Fragment);
-  header.dont_fragment = (fragment & kV4DontFragment) != 0;
-  if ((fragment & kV4FragmentOffset) * 8U + header.packet_len > kMaxWholeLen) return {};
+  header.source = IpAddress::v4(std::span<const std::uint8_t, 4>(p + ipv4::kSource, 4));
+  header.destination = IpAddress::v4(std::span<const std::uint8_t, 4>(p + ipv4::kDestination, 4));
+  header.protocol = p[ipv4::kProtocol];
+  header.hop_limit = p[ipv4::kTtl];
+  header.traffic_class = p[ipv4::kTrafficClass];
+  const std::uint16_t fragment = load_be16(p + ipv4::kFragment);
+  header.dont_fragment = (fragment & ipv4::kDontFragment) != 0;
+  if ((fragment & ipv4::kFragmentOffset) * 8U + header.packet_len > kMaxWholeLen) return {};
   return header;
 }
 
@@ -71,24 +53,25 @@ std::optional<IpHeader> parse_v6(std::span<const std::uint8_t> bytes) {
   const std::uint8_t* const p = bytes.data();
   IpHeader header;
   header.header_len = kIpv6HeaderLen;
-  header.packet_len = static_cast<std::uint32_t>(kIpv6HeaderLen) + load_be16(p + kV6PayloadLength);
+  header.packet_len =
+      static_cast<std::uint32_t>(kIpv6HeaderLen) + load_be16(p + ipv6::kPayloadLength);
   if (header.packet_len > bytes.size()) return {};
-  header.source = IpAddress::v6(std::span<const std::uint8_t, 16>(p + kV6Source, 16));
-  header.destination = IpAddress::v6(std::span<const std::uint8_t, 16>(p + kV6Destination, 16));
-  header.protocol = p[kV6NextHeader];
-  header.hop_limit = p[kV6HopLimit];
+  header.source = IpAddress::v6(std::span<const std::uint8_t, 16>(p + ipv6::kSource, 16));
+  header.destination = IpAddress::v6(std::span<const std::uint8_t, 16>(p + ipv6::kDestination, 16));
+  header.protocol = p[ipv6::kNextHeader];
+  header.hop_limit = p[ipv6::kHopLimit];
   header.traffic_class = static_cast<std::uint8_t>(load_be16(p) >> 4);
   header.dont_fragment = true;
   return header;
 }
 
 UpperLayer v4_upper_layer(std::span<const std::uint8_t> packet, const IpHeader& header) {
-  const std::uint16_t fragment = load_be16(packet.data() + kV4Fragment);
+  const std::uint16_t fragment = load_be16(packet.data() + ipv4::kFragment);
   UpperLayer upper;
   upper.protocol = header.protocol;
   upper.offset = header.header_len;
-  upper.fragmented = (fragment & (kV4MoreFragments | kV4FragmentOffset)) != 0;
-  upper.fragment_at = (fragment & kV4FragmentOffset) * 8U;
+  upper.fragmented = (fragment & ipv4::kFragmented) != 0;
+  upper.fragment_at = (fragment & ipv4::kFragmentOffset) * 8U;
   upper.has_start = upper.fragment_at == 0;
   return upper;
 }
@@ -152,9 +135,9 @@ bool may_end_beyond_whole(std::span<const std::uint8_t> packet, const IpHeader& 
 // Stores a 16-bit word of the IPv4 header and mends the header's checksum.
 void change_v4_word(std::uint8_t* packet, std::size_t offset, std::uint16_t new_word) {
   const std::uint16_t old_word = load_be16(packet + offset);
-  const std::uint16_t checksum = load_be16(packet + kV4Checksum);
+  const std::uint16_t checksum = load_be16(packet + ipv4::kChecksum);
   store_be16(packet + offset, new_word);
-  store_be16(packet + kV4Checksum, checksum_adjust(checksum, old_word, new_word));
+  store_be16(packet + ipv4::kChecksum, checksum_adjust(checksum, old_word, new_word));
 }
 
 // RFC 6040 figure 4: what the inner ECN becomes.
@@ -186,11 +169,11 @@ std::optional<UpperLayer> find_upper_layer(std::span<const std::uint8_t> packet,
 void decrement_hop_limit(std::span<std::uint8_t> packet) {
   std::uint8_t* const p = packet.data();
   if (version(packet) == 4) {
-    assert(p[kV4Ttl] >= 2);
-    change_v4_word(p, kV4Ttl, static_cast<std::uint16_t>(load_be16(p + kV4Ttl) - 0x0100));
+    assert(p[ipv4::kTtl] >= 2);
+    change_v4_word(p, ipv4::kTtl, static_cast<std::uint16_t>(load_be16(p + ipv4::kTtl) - 0x0100));
   } else {
-    assert(p[kV6HopLimit] >= 2);
-    --p[kV6HopLimit];
+    assert(p[ipv6::kHopLimit] >= 2);
+    --p[ipv6::kHopLimit];
   }
 }
 
@@ -198,21 +181,51 @@ std::uint8_t outer_traffic_class(std::uint8_t inner_traffic_class) {
   return inner_traffic_class & kEcnMask;
 }
 
-void decapsulate_ecn(std::span<std::uint8_t> packet, std::uint8_t outer_traffic_class) {
+std::uint8_t decapsulate_ecn(std::span<std::uint8_t> packet, std::uint8_t outer_traffic_class) {
   std::uint8_t* const p = packet.data();
-  const std::uint8_t outer = outer_traffic_class & kEcnMask;
-  if (version(packet) == 4) {
-    const std::uint8_t inner = p[kV4TrafficClass] & kEcnMask;
-    const std::uint8_t combined = combine_ecn(inner, outer);
-    if (combined == inner) return;
-    const unsigned word = (load_be16(p) & ~unsigned{kEcnMask}) | combined;
-    change_v4_word(p, 0, static_cast<std::uint16_t>(word));
+  const bool is_v4 = version(packet) == 4;
+  const auto before = is_v4 ? p[ipv4::kTrafficClass] : static_cast<std::uint8_t>(load_be16(p) >> 4);
+  const std::uint8_t inner = before & kEcnMask;
+  const std::uint8_t combined = combine_ecn(inner, outer_traffic_class & kEcnMask);
+  if (combined == inner) return before;
+  const auto after = static_cast<std::uint8_t>((before & ~kEcnMask) | combined);
+  // The first word. IPv4: version, header length, traffic class; IPv6: version, traffic class, the
+  // first bits of the flow label.
+  if (is_v4) {
+    change_v4_word(p, 0, static_cast<std::uint16_t>(p[0] << 8 | after));
   } else {
-    // version (4 bits), traffic class (8), flow label (20): the ECN is bits 4 and 5 of byte 1.
-    const std::uint8_t inner = (p[1] >> 4) & kEcnMask;
-    const std::uint8_t combined = combine_ecn(inner, outer);
-    p[1] = static_cast<std::uint8_t>((p[1] & ~(kEcnMask << 4)) | combined << 4);
+    store_be16(p, static_cast<std::uint16_t>((load_be16(p) & 0xf00f) | after << 4));
   }
+  return after;
+}
+
+std::size_t write_ip_header(std::span<std::uint8_t> packet, const IpAddress& source,
+                            const IpAddress& destination, std::uint8_t protocol,
+                            std::uint8_t hop_limit, std::uint8_t traffic_class) {
+  assert(source.family == destination.family);
+  const bool is_v4 = source.family == IpFamily::kV4;
+  const std::size_t header_len = is_v4 ? kMinIpv4HeaderLen : kIpv6HeaderLen;
+  std::uint8_t* const p = packet.data();
+  std::memset(p, 0, header_len);
+  if (is_v4) {
+    p[0] = 0x45;
+    p[ipv4::kTrafficClass] = traffic_class;
+    store_be16(p + ipv4::kTotalLength, static_cast<std::uint16_t>(packet.size()));
+    store_be16(p + ipv4::kFragment, ipv4::kDontFragment);
+    p[ipv4::kTtl] = hop_limit;
+    p[ipv4::kProtocol] = protocol;
+    std::memcpy(p + ipv4::kSource, source.bytes.data(), source.size());
+    std::memcpy(p + ipv4::kDestination, destination.bytes.data(), source.size());
+    store_be16(p + ipv4::kChecksum, checksum_finish(checksum_add(0, packet.first(header_len))));
+  } else {
+    store_be16(p, static_cast<std::uint16_t>(0x6000 | traffic_class << 4));
+    store_be16(p + ipv6::kPayloadLength, static_cast<std::uint16_t>(packet.size() - header_len));
+    p[ipv6::kNextHeader] = protocol;
+    p[ipv6::kHopLimit] = hop_limit;
+    std::memcpy(p + ipv6::kSource, source.bytes.data(), source.size());
+    std::memcpy(p + ipv6::kDestination, destination.bytes.data(), source.size());
+  }
+  return header_len;
 }
 
 }  // namespace hawser

@@ -67,8 +67,15 @@ inline constexpr std::uint8_t kEcnCe = 3;
 std::uint8_t outer_traffic_class(std::uint8_t inner_traffic_class);
 
 // RFC 6040 §4.2 at the tunnel's end: combines the outer header's ECN into the inner packet in
-// place (IPv4's checksum too). CONFORMANCE: no combination is dropped; outer CE with inner
-// not-ECT leaves the inner packet as it is. `packet` was accepted by parse_ip.
-void decapsulate_ecn(std::span<std::uint8_t> packet, std::uint8_t outer_traffic_class);
+// place (IPv4's checksum too), and says what its traffic class is then. CONFORMANCE: no combination
+// is dropped; outer CE with inner not-ECT leaves the inner packet as it is. `packet` was accepted
+// by parse_ip.
+std::uint8_t decapsulate_ecn(std::span<std::uint8_t> packet, std::uint8_t outer_traffic_class);
+
+// Writes the header of a packet of our own, which is all of `packet`: no options, not to be
+// fragmented, IPv4's checksum right. Returns its length. Both addresses have one family.
+std::size_t write_ip_header(std::span<std::uint8_t> packet, const IpAddress& source,
+                            const IpAddress& destination, std::uint8_t protocol,
+                            std::uint8_t hop_limit, std::uint8_t traffic_class = 0);
 
 }  // namespace hawser

@@ -35,7 +35,7 @@ class EpollEngine final : public KernelEngine {
 
   std::string_view name() const override { return to_string(EngineKind::kEpoll); }
   void wait(InBatch& in, Duration timeout) override;
-  void submit(OutBatch& out, SendObserver& observer) override;
+  void submit(OutBatch& out) override;
   void rest(Duration duration) override { rest_until_woken(wake_.get(), duration); }
   void wake() override;
   void set_udp_sockets(int udp_v4, int udp_v6) override;
@@ -171,18 +171,18 @@ void EpollEngine::read_tun(InBatch& in) {
   if (!tun_.alive()) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun_.fd(), nullptr);
 }
 
-void EpollEngine::submit(OutBatch& out, SendObserver& observer) {
-  sender_.send(out, observer);
+void EpollEngine::submit(OutBatch& out) {
+  sender_.send(out);
   for (const TunWrite& write : out.tun()) {
     const std::size_t num_slices = tun_.num_slices(write);
     if (tun_.fd() < 0 || num_slices > write_slices_.size()) {
-      observer.tun_write_failed(write, tun_.fd() < 0 ? ENODEV : EMSGSIZE);
+      out.report_failure(write, tun_.fd() < 0 ? ENODEV : EMSGSIZE);
       continue;
     }
     TunQueue::Prepared prepared;
     tun_.prepare(prepared, std::span(write_slices_).first(num_slices), out, write);
     const int error = tun_.write(prepared);
-    if (error != 0) observer.tun_write_failed(write, error);
+    if (error != 0) out.report_failure(write, error);
   }
 }
 

@@ -77,7 +77,7 @@ class IoUringEngine final : public KernelEngine {
 
   std::string_view name() const override { return to_string(EngineKind::kIoUring); }
   void wait(InBatch& in, Duration timeout) override;
-  void submit(OutBatch& out, SendObserver& observer) override;
+  void submit(OutBatch& out) override;
   void rest(Duration duration) override { rest_until_woken(wake_fd_.get(), duration); }
   void wake() override;
   void set_udp_sockets(int udp_v4, int udp_v6) override;
@@ -108,8 +108,8 @@ class IoUringEngine final : public KernelEngine {
   void deliver(InBatch& in);
   void deliver_one(InBatch& in, const Pending& pending);
   void cancel_all_receives();
-  void write_tun(OutBatch& out, SendObserver& observer);
-  void flush_writes(SendObserver& observer);
+  void write_tun(OutBatch& out);
+  void flush_writes(OutBatch& out);
 
   bool receive_;
   bool read_tun_;
@@ -348,21 +348,21 @@ void IoUringEngine::deliver_one(InBatch& in, const Pending& pending) {
   }
 }
 
-void IoUringEngine::submit(OutBatch& out, SendObserver& observer) {
-  sender_.send(out, observer);
-  if (!out.tun().empty()) write_tun(out, observer);
+void IoUringEngine::submit(OutBatch& out) {
+  sender_.send(out);
+  if (!out.tun().empty()) write_tun(out);
 }
 
-void IoUringEngine::write_tun(OutBatch& out, SendObserver& observer) {
+void IoUringEngine::write_tun(OutBatch& out) {
   enable();
   for (const TunWrite& write : out.tun()) {
     const std::size_t num_slices = tun_.num_slices(write);
     if (tun_.fd() < 0 || num_slices > kMaxSlicesPerWrite) {
-      observer.tun_write_failed(write, tun_.fd() < 0 ? ENODEV : EMSGSIZE);
+      out.report_failure(write, tun_.fd() < 0 ? ENODEV : EMSGSIZE);
       continue;
     }
     if (num_writes_ == kWritesPerSubmission || num_write_slices_ + num_slices > kWriteSlices) {
-      flush_writes(observer);
+      flush_writes(out);
     }
     const std::size_t i = num_writes_++;
     tun_.prepare(writes_[i], std::span(write_slices_).subspan(num_write_slices_, num_slices), out,
@@ -370,10 +370,10 @@ void IoUringEngine::write_tun(OutBatch& out, SendObserver& observer) {
     num_write_slices_ += num_slices;
     write_of_[i] = &write;
   }
-  flush_writes(observer);
+  flush_writes(out);
 }
 
-void IoUringEngine::flush_writes(SendObserver& observer) {
+void IoUringEngine::flush_writes(OutBatch& out) {
   if (num_writes_ == 1) {
     // One write is one system call either way, and the plain one is the shorter.
     write_errors_[0] = tun_.write(writes_[0]);
@@ -396,7 +396,7 @@ void IoUringEngine::flush_writes(SendObserver& observer) {
     }
   }
   for (std::size_t i = 0; i < num_writes_; ++i) {
-    if (write_errors_[i] != 0) observer.tun_write_failed(*write_of_[i], write_errors_[i]);
+    if (write_errors_[i] != 0) out.report_failure(*write_of_[i], write_errors_[i]);
   }
   num_writes_ = 0;
   num_write_slices_ = 0;

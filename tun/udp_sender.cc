@@ -110,24 +110,24 @@ void UdpSender::set_sockets(int udp_v4, int udp_v6) {
   v6_ = describe(udp_v6);
 }
 
-void UdpSender::send(OutBatch& out, SendObserver& observer) {
+void UdpSender::send(OutBatch& out) {
   if (out.udp().empty()) return;
   budget_ = kSendWaitBudget;
   // Order matters within a destination only, and a destination has one family.
-  send_family(out, observer, IpFamily::kV4);
-  send_family(out, observer, IpFamily::kV6);
+  send_family(out, IpFamily::kV4);
+  send_family(out, IpFamily::kV6);
 }
 
 UdpSender::Form UdpSender::first_form(const Socket& socket, const UdpSend& send) const {
   return {!send.gso_refused && socket.has_gso, has_source(send)};
 }
 
-void UdpSender::send_family(OutBatch& out, SendObserver& observer, IpFamily family) {
+void UdpSender::send_family(OutBatch& out, IpFamily family) {
   const Socket& socket = family == IpFamily::kV4 ? v4_ : v6_;
   for (const UdpSend& send : out.udp()) {
     if (send.to.address.family != family) continue;
     if (socket.fd < 0) {
-      observer.udp_outcome(send, UdpOutcome{.error = EAFNOSUPPORT});
+      out.report(send, UdpOutcome{.error = EAFNOSUPPORT});
       continue;
     }
     assert(!is_train(send) ||
@@ -135,10 +135,10 @@ void UdpSender::send_family(OutBatch& out, SendObserver& observer, IpFamily fami
             (send.len + send.segment_len - 1) / send.segment_len <= kMaxTrainSegments));
     const Form form = first_form(socket, send);
     if (is_train(send) && !form.gso) {
-      flush(out, observer, socket);  // what comes first goes first
+      flush(out, socket);  // what comes first goes first
       num_sent_ = 0;
       const int error = attempt(out, socket, send, form);
-      if (error != 0) recover(out, observer, socket, send, form, error);
+      if (error != 0) recover(out, socket, send, form, error);
       continue;
     }
     Messages& queue = *queue_;
@@ -148,12 +148,12 @@ void UdpSender::send_family(OutBatch& out, SendObserver& observer, IpFamily fami
                 to_socket_address(queue.names[i], send.to), queue.controls[i], out.slices(send));
     queue.sends[i] = &send;
     queue.forms[i] = form;
-    if (queue.num == kMessagesPerCall) flush(out, observer, socket);
+    if (queue.num == kMessagesPerCall) flush(out, socket);
   }
-  flush(out, observer, socket);
+  flush(out, socket);
 }
 
-void UdpSender::flush(OutBatch& out, SendObserver& observer, const Socket& socket) {
+void UdpSender::flush(OutBatch& out, const Socket& socket) {
   Messages& queue = *queue_;
   std::size_t i = 0;
   while (i < queue.num) {
@@ -168,15 +168,15 @@ void UdpSender::flush(OutBatch& out, SendObserver& observer, const Socket& socke
     if (error == EINTR) continue;
     if (is_full(error) && wait_for_room(socket, error)) continue;
     num_sent_ = 0;
-    recover(out, observer, socket, *queue.sends[i], queue.forms[i], error);
+    recover(out, socket, *queue.sends[i], queue.forms[i], error);
     ++i;
   }
   queue.num = 0;
 }
 
 // `send` was attempted in `form` and failed with `error`: tries what may still help.
-void UdpSender::recover(OutBatch& out, SendObserver& observer, const Socket& socket,
-                        const UdpSend& send, Form form, int error) {
+void UdpSender::recover(OutBatch& out, const Socket& socket, const UdpSend& send, Form form,
+                        int error) {
   UdpOutcome outcome{.error = error};
   const bool gso = form.gso && is_train(send);
   // EINVAL is said of a lost source and of a segment larger than the MTU alike: each is tried
@@ -195,7 +195,7 @@ void UdpSender::recover(OutBatch& out, SendObserver& observer, const Socket& soc
   }
   if (is_full(outcome.error)) outcome.error = EAGAIN;
   if (outcome.error != 0) outcome.num_sent = num_sent_;
-  observer.udp_outcome(send, outcome);
+  out.report(send, outcome);
 }
 
 // 0, or the errno.

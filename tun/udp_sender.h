@@ -29,7 +29,7 @@ class UdpSender {
 
   // Borrowed; -1: absent, sends of that family fail with EAFNOSUPPORT.
   void set_sockets(int udp_v4, int udp_v6);
-  void send(OutBatch& out, SendObserver& observer);
+  void send(OutBatch& out);
 
  private:
   static constexpr std::size_t kMessagesPerCall = 64;
@@ -45,10 +45,9 @@ class UdpSender {
   };
   struct Messages;  // what sendmmsg reads
 
-  void send_family(OutBatch& out, SendObserver& observer, IpFamily family);
-  void flush(OutBatch& out, SendObserver& observer, const Socket& socket);
-  void recover(OutBatch& out, SendObserver& observer, const Socket& socket, const UdpSend& send,
-               Form form, int error);
+  void send_family(OutBatch& out, IpFamily family);
+  void flush(OutBatch& out, const Socket& socket);
+  void recover(OutBatch& out, const Socket& socket, const UdpSend& send, Form form, int error);
   int attempt(OutBatch& out, const Socket& socket, const UdpSend& send, Form form);
   int send_whole(OutBatch& out, const Socket& socket, const UdpSend& send, Form form);
   int send_singles(OutBatch& out, const Socket& socket, const UdpSend& send, Form form);

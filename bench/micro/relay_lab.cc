@@ -99,12 +99,12 @@ std::unique_ptr<Keypair> RelayLab::connect(std::size_t i) {
     const ReceivedTrain train = arrival(bytes, i);
     out_.clear();
     path_.begin();
-    path_.receive({&train, 1}, kNow, out_);
-    path_.end();
+    path_.receive({&train, 1}, {kNow, out_});
+    path_.end(out_);
   };
   deliver(bytes_of(initiation));
   out_.clear();
-  device_.run_handshakes(kNow, out_);
+  device_.run_handshakes({kNow, out_});
   std::optional<SessionKeys> keys;
   for (const UdpSend& send : out_.udp()) {
     if (send.len != sizeof(ResponseMessage)) continue;
@@ -114,7 +114,7 @@ std::unique_ptr<Keypair> RelayLab::connect(std::size_t i) {
       keys = handshake.derive_session();
     }
   }
-  device_.end_turn();
+  device_.end_turn(out_);
   if (!keys) return nullptr;
   auto keypair = std::make_unique<Keypair>(std::move(*keys), kNow.boot, nullptr);
   std::array<std::uint8_t, kTransportOverhead> keepalive{};
@@ -145,8 +145,8 @@ void RelayLab::relay() {
   for (std::size_t at = 0; at < trains_.size(); at += trains_per_turn_) {
     out_.clear();
     path_.begin();
-    path_.receive(std::span(trains_).subspan(at, trains_per_turn_), kNow, out_);
-    path_.end();
+    path_.receive(std::span(trains_).subspan(at, trains_per_turn_), {kNow, out_});
+    path_.end(out_);
   }
 }
 

@@ -73,8 +73,8 @@ struct BigDevice {
   // What the handshake thread does after a change: peers that it asked for, what is retired.
   void turn() {
     out.clear();
-    device.run_handshakes(now, out);
-    device.end_turn();
+    device.run_handshakes({now, out});
+    device.end_turn(out);
   }
 
   CountingRandom random;

@@ -125,9 +125,9 @@ TEST(LogWriter, HandshakesAndRequestsGoOnWhileNobodyReadsTheLog) {
   std::size_t num_sent = 0;
   for (Duration at{}; at < 60s; at += 1s) {
     out.clear();
-    device.run_handshakes(later(kStart, at), out);
+    device.run_handshakes({later(kStart, at), out});
     num_sent += out.udp().size();
-    device.end_turn();
+    device.end_turn(out);
     EXPECT_EQ(device.view(later(kStart, at).boot).peers.size(), 1U);
   }
   EXPECT_GT(num_sent, 5U);

@@ -85,7 +85,7 @@ TEST(Liveness, AnEchoThatWasNeverSentIsNotLost) {
     OutBatch full;
     while (full.allocate(1024) != nullptr) {
     }
-    const HandshakeTurn turn = watched.a.device().run_handshakes(watched.now(), full);
+    const HandshakeTurn turn = watched.a.device().run_handshakes({watched.now(), full});
     EXPECT_TRUE(turn.more);
   }
   EXPECT_TRUE(watched.reachable());

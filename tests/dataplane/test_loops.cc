@@ -37,7 +37,7 @@ class ScriptedEngine : public Engine {
       in.trains.push_back({bytes.data(), len, len / lent_.back().num_segments, from_, 0});
     }
   }
-  void submit(OutBatch& out, SendObserver&) override {
+  void submit(OutBatch& out) override {
     for (const UdpSend& send : out.udp()) {
       Packet bytes;
       for (const iovec& slice : out.slices(send)) {

@@ -303,13 +303,15 @@ TEST(HandshakeQueue, IsBoundedAndFirstInFirstOut) {
   HandshakeQueue queue;
   for (std::size_t i = 0; i < kHandshakeQueueLen; ++i) {
     Packet message(sizeof(ResponseMessage), static_cast<std::uint8_t>(i));
-    ASSERT_NE(queue.push(message, endpoint("192.0.2.1", static_cast<std::uint16_t>(i))),
+    ASSERT_NE(queue.push(MessageType::kResponse, message,
+                         endpoint("192.0.2.1", static_cast<std::uint16_t>(i))),
               HandshakeQueue::Pushed::kFull);
   }
-  EXPECT_EQ(queue.push(Packet(64), {}), HandshakeQueue::Pushed::kFull);
+  EXPECT_EQ(queue.push(MessageType::kCookieReply, Packet(64), {}), HandshakeQueue::Pushed::kFull);
   QueuedHandshake out;
   for (std::size_t i = 0; i < kHandshakeQueueLen; ++i) {
     ASSERT_TRUE(queue.pop(out));
+    EXPECT_EQ(out.type, MessageType::kResponse);
     EXPECT_EQ(out.from.port, i);
     EXPECT_EQ(out.len, sizeof(ResponseMessage));
     EXPECT_EQ(out.message()[0], static_cast<std::uint8_t>(i));
@@ -321,10 +323,13 @@ TEST(HandshakeQueue, SaysWhichMessageMustWakeTheReader) {
   HandshakeQueue queue;
   QueuedHandshake out;
   for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(queue.push(Packet(64), {}), HandshakeQueue::Pushed::kFirst);
-    EXPECT_EQ(queue.push(Packet(64), {}), HandshakeQueue::Pushed::kBehind);
+    EXPECT_EQ(queue.push(MessageType::kCookieReply, Packet(64), {}),
+              HandshakeQueue::Pushed::kFirst);
+    EXPECT_EQ(queue.push(MessageType::kCookieReply, Packet(64), {}),
+              HandshakeQueue::Pushed::kBehind);
     ASSERT_TRUE(queue.pop(out));
-    EXPECT_EQ(queue.push(Packet(64), {}), HandshakeQueue::Pushed::kBehind);
+    EXPECT_EQ(queue.push(MessageType::kCookieReply, Packet(64), {}),
+              HandshakeQueue::Pushed::kBehind);
     while (queue.pop(out)) continue;
   }
 }

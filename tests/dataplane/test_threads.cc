@@ -84,7 +84,7 @@ class MemoryEngine : public Engine {
       }
     }
   }
-  void submit(OutBatch& out, SendObserver&) override {
+  void submit(OutBatch& out) override {
     for (const UdpSend& send : out.udp()) {
       Packet bytes;
       for (const iovec& slice : out.slices(send)) {

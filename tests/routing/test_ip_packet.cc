@@ -259,7 +259,9 @@ TEST(Ecn, DecapsulationFollowsRfc6040InAllSixteenCases) {
       Bytes packet = test::ip_packet(source, destination, 6, Bytes(8), dscp | c.inner);
       const Bytes expected = test::ip_packet(source, destination, 6, Bytes(8), dscp | c.result);
       // The outer DSCP has no influence.
-      decapsulate_ecn(packet, static_cast<std::uint8_t>((random() & 0xfc) | c.outer));
+      const std::uint8_t now =
+          decapsulate_ecn(packet, static_cast<std::uint8_t>((random() & 0xfc) | c.outer));
+      EXPECT_EQ(now, dscp | c.result);
       ASSERT_EQ(packet, expected) << unsigned{c.inner} << " " << unsigned{c.outer};
     }
   }
@@ -272,6 +274,19 @@ TEST(Ecn, DecapsulationKeepsTheFlowLabel) {
   packet[3] = 0xde;
   decapsulate_ecn(packet, kEcnCe);
   EXPECT_EQ(load_be32(packet.data()), 0x603abcdeU);
+}
+
+TEST(IpHeader, OfOurOwnIsWrittenWhole) {
+  for (const bool is_v4 : {true, false}) {
+    const IpAddress source = is_v4 ? test::address("10.0.0.1") : kSource6;
+    const IpAddress destination = is_v4 ? test::address("10.0.0.2") : kDestination6;
+    Bytes packet(100, 0xff);
+    const std::size_t len = write_ip_header(packet, source, destination, 17, 9, 0xb8);
+    EXPECT_EQ(len, is_v4 ? 20U : 40U);
+    const Bytes payload(packet.begin() + static_cast<std::ptrdiff_t>(len), packet.end());
+    EXPECT_EQ(packet, is_v4 ? test::v4_packet(source, destination, 17, payload, 0xb8, 9)
+                            : test::v6_packet(source, destination, 17, payload, 0xb8, 9));
+  }
 }
 
 }  // namespace

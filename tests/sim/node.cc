@@ -95,9 +95,9 @@ void Node::receive_buffer(Packet bytes, std::uint32_t segment_len, const Endpoin
 void Node::receive_now(std::span<const ReceivedTrain> trains) {
   OutBatch& out = shared_batch();
   path_->begin();
-  path_->receive(trains, now_, out);
-  collect(out, path_->observer());
-  path_->end();
+  path_->receive(trains, {now_, out});
+  collect(out);
+  path_->end(out);
 }
 
 void Node::send(const std::vector<Packet>& packets) {
@@ -108,9 +108,9 @@ void Node::send(const std::vector<Packet>& packets) {
   }
   OutBatch& out = shared_batch();
   path_->begin();
-  path_->send(read, now_, out);
-  collect(out, path_->observer());
-  path_->end();
+  path_->send(read, {now_, out});
+  collect(out);
+  path_->end(out);
 }
 
 void Node::send_tun(const Packet& packet, const TunOffload& offload) {
@@ -118,9 +118,9 @@ void Node::send_tun(const Packet& packet, const TunOffload& offload) {
   const TunPacket read{buffer.data(), static_cast<std::uint32_t>(buffer.size()), offload};
   OutBatch& out = shared_batch();
   path_->begin();
-  path_->send({&read, 1}, now_, out);
-  collect(out, path_->observer());
-  path_->end();
+  path_->send({&read, 1}, {now_, out});
+  collect(out);
+  path_->end(out);
 }
 
 void Node::run_handshakes() {
@@ -128,20 +128,20 @@ void Node::run_handshakes() {
   for (int turn_no = 0;; ++turn_no) {
     ASSERT_LT(turn_no, 1000) << "the handshake thread never comes to rest";
     OutBatch& out = shared_batch();
-    const HandshakeTurn turn = device_->run_handshakes(now_, out);
-    collect(out, device_->handshake_observer());
-    device_->end_turn();
+    const HandshakeTurn turn = device_->run_handshakes({now_, out});
+    collect(out);
+    device_->end_turn(out);
     next_deadline_ = turn.next_deadline;
     if (!turn.more) return;
   }
 }
 
-void Node::collect(OutBatch& out, SendObserver& observer) {
-  collect_udp(out, observer);
-  collect_tun(out, observer);
+void Node::collect(OutBatch& out) {
+  collect_udp(out);
+  collect_tun(out);
 }
 
-void Node::collect_udp(OutBatch& out, SendObserver& observer) {
+void Node::collect_udp(OutBatch& out) {
   for (const UdpSend& send : out.udp()) {
     const Packet bytes = gather(out.slices(send));
     EXPECT_EQ(bytes.size(), send.len);
@@ -151,7 +151,7 @@ void Node::collect_udp(OutBatch& out, SendObserver& observer) {
     EXPECT_LE(send.num_slices, kMaxSlicesPerWrite);
     const UdpOutcome outcome = send_result ? send_result(send) : UdpOutcome{};
     if (outcome.error != 0 || outcome.gso_refused || outcome.source_refused) {
-      observer.udp_outcome(send, outcome);
+      out.report(send, outcome);
     }
     if (outcome.error != 0) continue;
     for (std::size_t at = 0; at < bytes.size(); at += send.segment_len) {
@@ -163,14 +163,14 @@ void Node::collect_udp(OutBatch& out, SendObserver& observer) {
   }
 }
 
-void Node::collect_tun(OutBatch& out, SendObserver& observer) {
+void Node::collect_tun(OutBatch& out) {
   for (const TunWrite& write : out.tun()) {
     const Packet bytes = gather(out.slices(write));
     EXPECT_EQ(bytes.size(), write.len);
     writes.push_back(write);
     const int error = tun_result ? tun_result(write) : 0;
     if (error != 0) {
-      observer.tun_write_failed(write, error);
+      out.report_failure(write, error);
       continue;
     }
     const auto segments = Segmenter::begin(bytes, write.offload);

@@ -81,9 +81,9 @@ class Node {
 
  private:
   void receive_now(std::span<const ReceivedTrain> trains);
-  void collect(OutBatch& out, SendObserver& observer);
-  void collect_udp(OutBatch& out, SendObserver& observer);
-  void collect_tun(OutBatch& out, SendObserver& observer);
+  void collect(OutBatch& out);
+  void collect_udp(OutBatch& out);
+  void collect_tun(OutBatch& out);
 
   SeededRandom random_;
   PublicKey public_key_;

@@ -144,12 +144,12 @@ TEST(NoAllocation, RelayLocalDeliveryAndSendingInASteadyState) {
     relay.out.clear();
     const AllocationCount count;
     relay.path->begin();
-    relay.path->receive(trains, kStart, relay.out);
-    relay.path->send({&read, 1}, kStart, relay.out);
+    relay.path->receive(trains, {kStart, relay.out});
+    relay.path->send({&read, 1}, {kStart, relay.out});
     const std::uint64_t during = count.num();
     EXPECT_GE(relay.out.udp().size(), 2U);
     EXPECT_GE(relay.out.tun().size(), 1U);
-    relay.path->end();
+    relay.path->end(relay.out);
     EXPECT_EQ(during, 0U);
   }
 }
@@ -176,10 +176,10 @@ TEST(NoAllocation, HostileDatagramsAndStagedPackets) {
     relay.out.clear();
     const AllocationCount count;
     relay.path->begin();
-    relay.path->receive({&train, 1}, kStart, relay.out);
-    for (int i = 0; i < 200; ++i) relay.path->send({&read, 1}, kStart, relay.out);
+    relay.path->receive({&train, 1}, {kStart, relay.out});
+    for (int i = 0; i < 200; ++i) relay.path->send({&read, 1}, {kStart, relay.out});
     EXPECT_EQ(count.num(), 0U);
-    relay.path->end();
+    relay.path->end(relay.out);
   }
 }
 

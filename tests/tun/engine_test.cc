@@ -38,7 +38,7 @@ TEST_P(EngineTest, DatagramArrivesWithItsAddressesAndTrafficClass) {
       EXPECT_TRUE(got.train.remote.same_remote(endpoint(address, a.group.port)));
       EXPECT_EQ(got.train.remote.local_address.to_string(), address);
       EXPECT_EQ(got.train.remote.local_ifindex, 1U);  // lo
-      EXPECT_TRUE(a.observer.outcomes.empty());
+      EXPECT_TRUE(a.outcomes.empty());
     }
   });
 }
@@ -57,7 +57,7 @@ TEST_P(EngineTest, EmptyAndLargestDatagramsArrive) {
     EXPECT_EQ(b.received[1].bytes, pattern(65507));
     EXPECT_EQ(b.received[2].bytes.size(), 0U);
     EXPECT_EQ(b.received[3].bytes, pattern(9));
-    EXPECT_TRUE(a.observer.outcomes.empty());
+    EXPECT_TRUE(a.outcomes.empty());
   });
 }
 
@@ -119,7 +119,7 @@ TEST_P(EngineTest, MixedBatchKeepsOrderWithinADestination) {
                             all[static_cast<std::size_t>(i)], i % 5 == 0 ? 10 : 0));
     }
     a.submit();
-    EXPECT_TRUE(a.observer.outcomes.empty());
+    EXPECT_TRUE(a.outcomes.empty());
     std::vector<std::uint8_t> for_b;
     std::vector<std::uint8_t> for_c;
     for (int i = 0; i < kNum; ++i) {
@@ -145,12 +145,12 @@ TEST_P(EngineTest, ReplyLeavesFromTheAddressThatWasSpokenTo) {
       a.received.clear();
       b.received.clear();
       a.send(endpoint(address, b.group.port), pattern(10));
-      EXPECT_TRUE(a.observer.outcomes.empty()) << a.observer.outcomes[0].second.error;
+      EXPECT_TRUE(a.outcomes.empty()) << a.outcomes[0].second.error;
       ASSERT_TRUE(b.wait_for(1));
       b.send(b.received[0].train.remote, pattern(11));
       ASSERT_TRUE(a.wait_for(1));
       EXPECT_EQ(a.received[0].train.remote.address.to_string(), address);
-      EXPECT_TRUE(b.observer.outcomes.empty());
+      EXPECT_TRUE(b.outcomes.empty());
     }
   });
 }
@@ -162,7 +162,7 @@ TEST_P(EngineTest, SourceThatIsGoneIsReportedAndTheSendGoesOutWithout) {
     for (const bool train : {false, true}) {
       for (const auto& [address, gone] :
            {std::pair("127.0.0.1", "192.0.2.77"), std::pair("::1", "fd00::77")}) {
-        a.observer.outcomes.clear();
+        a.outcomes.clear();
         b.received.clear();
         Endpoint to = endpoint(address, b.group.port);
         to.local_address = *IpAddress::parse(gone);
@@ -171,10 +171,10 @@ TEST_P(EngineTest, SourceThatIsGoneIsReportedAndTheSendGoesOutWithout) {
         ASSERT_TRUE(b.wait_for(1));
         EXPECT_EQ(b.received[0].bytes, pattern(1000));
         EXPECT_EQ(b.received[0].train.segment_len, train ? 300U : 1000U);
-        ASSERT_EQ(a.observer.outcomes.size(), 1U);
-        EXPECT_TRUE(a.observer.outcomes[0].second.source_refused);
-        EXPECT_FALSE(a.observer.outcomes[0].second.gso_refused);
-        EXPECT_EQ(a.observer.outcomes[0].second.error, 0);
+        ASSERT_EQ(a.outcomes.size(), 1U);
+        EXPECT_TRUE(a.outcomes[0].second.source_refused);
+        EXPECT_FALSE(a.outcomes[0].second.gso_refused);
+        EXPECT_EQ(a.outcomes[0].second.error, 0);
       }
     }
   });
@@ -187,7 +187,7 @@ TEST_P(EngineTest, SegmentsLargerThanTheMtuGoOutAsFragmentedSingles) {
     Node b(GetParam());
     for (const char* const address : {"127.0.0.1", "::1"}) {
       for (const bool sticky : {false, true}) {
-        a.observer.outcomes.clear();
+        a.outcomes.clear();
         b.received.clear();
         Endpoint to = endpoint(address, b.group.port);
         if (sticky) to.local_address = to.address;
@@ -195,10 +195,10 @@ TEST_P(EngineTest, SegmentsLargerThanTheMtuGoOutAsFragmentedSingles) {
         ASSERT_TRUE(b.wait_for_bytes(4 * 1600 + 5));
         EXPECT_EQ(b.received_bytes(), pattern(4 * 1600 + 5));
         EXPECT_EQ(b.received.size(), 5U);
-        ASSERT_EQ(a.observer.outcomes.size(), 1U);
-        EXPECT_TRUE(a.observer.outcomes[0].second.gso_refused);
-        EXPECT_FALSE(a.observer.outcomes[0].second.source_refused);
-        EXPECT_EQ(a.observer.outcomes[0].second.error, 0);
+        ASSERT_EQ(a.outcomes.size(), 1U);
+        EXPECT_TRUE(a.outcomes[0].second.gso_refused);
+        EXPECT_FALSE(a.outcomes[0].second.source_refused);
+        EXPECT_EQ(a.outcomes[0].second.error, 0);
       }
     }
   });
@@ -222,7 +222,7 @@ TEST_P(EngineTest, DestinationKnownToRefuseGsoGetsSinglesAtOnce) {
     EXPECT_EQ(b.received.back().bytes, before);
     EXPECT_EQ(b.received[1].bytes.size(), 500U);
     EXPECT_EQ(b.received[64].bytes.size(), 497U);
-    EXPECT_TRUE(a.observer.outcomes.empty());
+    EXPECT_TRUE(a.outcomes.empty());
   });
 }
 
@@ -231,8 +231,8 @@ TEST_P(EngineTest, SendOverAnAbsentFamilyIsAnErrorNotACrash) {
     Node a(GetParam());
     a.engine->set_udp_sockets(a.group.workers[0].v4.get(), -1);
     a.send(endpoint("::1", 9), pattern(10));
-    ASSERT_EQ(a.observer.outcomes.size(), 1U);
-    EXPECT_EQ(a.observer.outcomes[0].second.error, EAFNOSUPPORT);
+    ASSERT_EQ(a.outcomes.size(), 1U);
+    EXPECT_EQ(a.outcomes[0].second.error, EAFNOSUPPORT);
   });
 }
 
@@ -242,9 +242,9 @@ TEST_P(EngineTest, UnreachableDestinationIsReported) {
     Endpoint to = endpoint("203.0.113.1", 9);
     to.local_address = *IpAddress::parse("127.0.0.1");
     a.send(to, pattern(10));
-    ASSERT_EQ(a.observer.outcomes.size(), 1U);
-    EXPECT_EQ(a.observer.outcomes[0].second.error, ENETUNREACH);
-    EXPECT_FALSE(a.observer.outcomes[0].second.source_refused);
+    ASSERT_EQ(a.outcomes.size(), 1U);
+    EXPECT_EQ(a.outcomes[0].second.error, ENETUNREACH);
+    EXPECT_FALSE(a.outcomes[0].second.source_refused);
   });
 }
 
@@ -262,8 +262,8 @@ TEST_P(EngineTest, FullSocketIsWaitedForWithinBoundsThenReported) {
       a.out.add_udp(a.queue(endpoint("198.51.100.2", 9), bytes));
     }
     a.submit();
-    ASSERT_GT(a.observer.outcomes.size(), 10U);
-    for (const auto& [send, outcome] : a.observer.outcomes) EXPECT_EQ(outcome.error, EAGAIN);
+    ASSERT_GT(a.outcomes.size(), 10U);
+    for (const auto& [send, outcome] : a.outcomes) EXPECT_EQ(outcome.error, EAGAIN);
   });
 }
 

@@ -37,15 +37,6 @@ struct Received {
   std::vector<std::uint8_t> bytes;
 };
 
-struct Recorder final : SendObserver {
-  void udp_outcome(const UdpSend& send, const UdpOutcome& outcome) override {
-    outcomes.emplace_back(send, outcome);
-  }
-  void tun_write_failed(const TunWrite&, int error) override { tun_errors.push_back(error); }
-  std::vector<std::pair<UdpSend, UdpOutcome>> outcomes;
-  std::vector<int> tun_errors;
-};
-
 // Sockets, an engine over them, and its batches: one worker without a data plane.
 class Node {
  public:
@@ -113,7 +104,9 @@ class Node {
     return send;
   }
   void submit() {
-    engine->submit(out, observer);
+    engine->submit(out);
+    for (const auto& [send, outcome] : out.udp_reports()) outcomes.emplace_back(*send, outcome);
+    for (const auto& [write, error] : out.tun_failures()) tun_errors.push_back(error);
     out.clear();
   }
   void send(const Endpoint& to, std::vector<std::uint8_t> bytes, std::uint32_t segment_len = 0,
@@ -130,7 +123,8 @@ class Node {
   std::unique_ptr<KernelEngine> engine;
   InBatch in;
   OutBatch out;
-  Recorder observer;
+  std::vector<std::pair<UdpSend, UdpOutcome>> outcomes;
+  std::vector<int> tun_errors;
   std::vector<Received> received;
   std::vector<Packet> packets;
 };

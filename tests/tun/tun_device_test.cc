@@ -310,7 +310,7 @@ TEST_P(TunEngineTest, WritesReachTheHostInOrderAndSuperPacketsAreCut) {
       add_udp_write(node.out, headers[i], payloads[i], payloads[i].size() > 1 ? 100 : 0);
     }
     node.submit();
-    EXPECT_TRUE(node.observer.tun_errors.empty());
+    EXPECT_TRUE(node.tun_errors.empty());
     for (std::size_t i = 0; i < kNum; ++i) {
       for (const std::vector<std::uint8_t>& expected : payloads[i]) {
         std::vector<std::uint8_t> got(2000);
@@ -336,11 +336,11 @@ TEST_P(TunEngineTest, FailedWritesAreReported) {
     add_udp_write(node.out, headers, payload, 0);
     add_udp_write(node.out, headers, payload, 0);
     node.submit();
-    EXPECT_EQ(node.observer.tun_errors, (std::vector<int>{EIO, EIO, EIO}));
+    EXPECT_EQ(node.tun_errors, (std::vector<int>{EIO, EIO, EIO}));
     Node without(GetParam());
     add_udp_write(without.out, headers, payload, 0);
     without.submit();
-    EXPECT_EQ(without.observer.tun_errors, (std::vector<int>{ENODEV}));
+    EXPECT_EQ(without.tun_errors, (std::vector<int>{ENODEV}));
   });
 }
 
@@ -433,7 +433,7 @@ TEST_P(TunEngineTest, TcpRunsOverSuperPackets) {
     }
     tcp.join();
     EXPECT_TRUE(saw_super_packet);
-    EXPECT_TRUE(node.observer.tun_errors.empty());
+    EXPECT_TRUE(node.tun_errors.empty());
   });
 }
 
@@ -504,7 +504,7 @@ TEST_P(TunEngineTest, QueueWithoutVnetHeaderCarriesPlainPackets) {
       reflect(node);
     }
     EXPECT_TRUE(echoed);
-    EXPECT_TRUE(node.observer.tun_errors.empty());
+    EXPECT_TRUE(node.tun_errors.empty());
     close(fd);
   });
 }
