@@ -27,6 +27,10 @@ function(hawser_room name)
   add_library(hawser_${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(hawser_${name} PUBLIC hawser_flags ${ROOM_DEPENDS}
                         PRIVATE ${ROOM_PRIVATE_DEPENDS})
+  # What the annotations say of locks (base/thread_annotations.h) holds, or it does not compile.
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    target_compile_options(hawser_${name} PRIVATE -Werror=thread-safety)
+  endif()
   if(NOT ROOM_EXCEPTIONS)
     target_compile_options(hawser_${name} PRIVATE -fno-exceptions)
   endif()

@@ -14,24 +14,25 @@ class Configurator {
   Configurator(DeviceState& state, Handshaker& handshaker)
       : state_(state), handshaker_(handshaker) {}
 
-  Status apply(DeviceChange change, const Now& now);
-  void remove_all();
+  Status apply(DeviceChange change, const Now& now) HAWSER_UNDER_LOCK;
+  void remove_all() HAWSER_UNDER_LOCK;
 
  private:
   using AllowedIpsEdit = PrefixMap<Peer>::Edit;
 
-  Status check(const DeviceChange& change) const;
-  void replace_peers(DeviceChange& change, AllowedIpsEdit& edit);
-  void apply_overlay(DeviceChange& change, const Now& now);
-  void apply_private_key(PrivateKey key, AllowedIpsEdit& edit);
-  void apply_peer(PeerChange& change, AllowedIpsEdit& edit);
-  void apply_allowed_ips(Peer& peer, const PeerChange& change, AllowedIpsEdit& edit);
-  void add_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit);
-  void remove_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit);
-  Peer* find_peer(const PeerChange& change) const;
-  void apply_keys(Peer& peer, const PeerChange& change);
-  Peer& create_peer(const PublicKey& key);
-  void remove_peer(Peer& peer, AllowedIpsEdit& edit);
+  Status check(const DeviceChange& change) const HAWSER_UNDER_LOCK;
+  void replace_peers(DeviceChange& change, AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
+  void apply_overlay(DeviceChange& change, const Now& now) HAWSER_UNDER_LOCK;
+  void apply_private_key(PrivateKey key, AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
+  void apply_peer(PeerChange& change, AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
+  void apply_allowed_ips(Peer& peer, const PeerChange& change,
+                         AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
+  void add_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
+  void remove_allowed_ip(Peer& peer, const Prefix& prefix, AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
+  Peer* find_peer(const PeerChange& change) const HAWSER_UNDER_LOCK;
+  void apply_keys(Peer& peer, const PeerChange& change) HAWSER_UNDER_LOCK;
+  Peer& create_peer(const PublicKey& key) HAWSER_UNDER_LOCK;
+  void remove_peer(Peer& peer, AllowedIpsEdit& edit) HAWSER_UNDER_LOCK;
 
   DeviceState& state_;
   Handshaker& handshaker_;

@@ -26,6 +26,7 @@ void ControllerWatch::run(const Batch& batch) {
   if (goodbye_at_) send_goodbyes(batch);
   const auto has_room = [&] { return has_room_for_peer(batch.out); };
   liveness_.run(batch.now.boot, has_room, [&](const Liveness::Verdict& verdict) {
+    lock_is_held_here();
     Peer& peer = *verdict.peer;
     const std::string what = peer.is_controller.load() ? "this controller " : "this gateway ";
     if (verdict.died) {

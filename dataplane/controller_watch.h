@@ -19,26 +19,27 @@ class ControllerWatch {
   // All of them outlive this.
   ControllerWatch(DeviceState& state, TrainSealer& sealer, Handshakes& handshakes);
 
-  void run(const Batch& batch);
-  void goodbye_received(Peer& peer, Instant now);
+  void run(const Batch& batch) HAWSER_UNDER_LOCK;
+  void goodbye_received(Peer& peer, Instant now) HAWSER_UNDER_LOCK;
   // Some goodbyes did not find room yet.
-  bool has_more() const { return goodbye_at_.has_value(); }
-  std::optional<Instant> next() const { return liveness_.next(); }
+  bool has_more() const HAWSER_UNDER_LOCK { return goodbye_at_.has_value(); }
+  std::optional<Instant> next() const HAWSER_UNDER_LOCK { return liveness_.next(); }
 
   // --- also from control threads ---
   // The overlay or the peers changed.
-  void overlay_changed(const Now& now);
+  void overlay_changed(const Now& now) HAWSER_UNDER_LOCK;
   // With the next turns, every peer that has a session is told that we stop.
-  void ask_for_goodbye() { goodbye_at_ = 0; }
+  void ask_for_goodbye() HAWSER_UNDER_LOCK { goodbye_at_ = 0; }
 
  private:
-  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence, const Batch& batch);
-  void send_goodbyes(const Batch& batch);
+  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
+                 const Batch& batch) HAWSER_UNDER_LOCK;
+  void send_goodbyes(const Batch& batch) HAWSER_UNDER_LOCK;
   // A packet of our own. False: there is no room.
-  bool send(Peer& peer, std::span<const std::uint8_t> packet, const Batch& batch);
+  bool send(Peer& peer, std::span<const std::uint8_t> packet, const Batch& batch) HAWSER_UNDER_LOCK;
   // ": server2 carries fd…::/56 now", of the routes that `controller` lost just now, or has again;
   // empty: there are none.
-  std::string handover_text(const Peer& watched, Instant now) const;
+  std::string handover_text(const Peer& watched, Instant now) const HAWSER_UNDER_LOCK;
 
   DeviceState& state_;
   TrainSealer& sealer_;

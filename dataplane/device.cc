@@ -31,7 +31,7 @@ struct Device::Impl {
         configurator(state, handshaker) {}
 
   void choose_icmp_sources(const HostRoutes& routes);
-  PeerView view_of(const Peer& peer, Instant now) const;
+  PeerView view_of(const Peer& peer, Instant now) const HAWSER_UNDER_LOCK;
 
   DeviceState state;
   Handshaker handshaker;
@@ -51,7 +51,11 @@ Device::~Device() {
   impl_->state.free_peers(impl_->state.take_graveyard());
 }
 
-DeviceState& Device::state() { return impl_->state; }
+WorkerState& Device::worker_state() { return impl_->state; }
+
+DeviceState& DeviceInspector::state(Device& device) { return device.impl_->state; }
+
+std::size_t Device::num_queued_handshakes() const { return impl_->state.handshake_queue.size(); }
 
 void Device::set_handshake_waker(std::function<void()> waker) {
   impl_->state.wake_handshakes = std::move(waker);
@@ -60,7 +64,7 @@ void Device::set_handshake_waker(std::function<void()> waker) {
 Status Device::apply(DeviceChange change, const Now& now) {
   Status status;
   {
-    const std::lock_guard lock(impl_->state.mutex);
+    const DeviceLock lock(impl_->state.mutex);
     status = impl_->configurator.apply(std::move(change), now);
   }
   impl_->state.domain.reclaim();
@@ -74,7 +78,7 @@ void Device::set_mtu(std::uint32_t mtu) { impl_->state.mtu = mtu; }
 void Device::set_up(bool up, const Now&) {
   DeviceState& state = impl_->state;
   {
-    const std::lock_guard lock(state.mutex);
+    const DeviceLock lock(state.mutex);
     if (state.up.exchange(up) == up) return;
     for (const auto& [order, peer] : state.peers_in_order) {
       if (up) {
@@ -92,19 +96,19 @@ void Device::set_up(bool up, const Now&) {
 
 void Device::say_goodbye() {
   {
-    const std::lock_guard lock(impl_->state.mutex);
+    const DeviceLock lock(impl_->state.mutex);
     impl_->handshaker.watch().ask_for_goodbye();
   }
   impl_->state.wake_handshakes();
 }
 
 void Device::forget_sources() {
-  const std::lock_guard lock(impl_->state.mutex);
+  const DeviceLock lock(impl_->state.mutex);
   for (const auto& [order, peer] : impl_->state.peers_in_order) peer->endpoint.forget_source();
 }
 
 void Device::forget_source(const IpAddress& gone) {
-  const std::lock_guard lock(impl_->state.mutex);
+  const DeviceLock lock(impl_->state.mutex);
   for (const auto& [order, peer] : impl_->state.peers_in_order) peer->endpoint.forget_source(gone);
 }
 
@@ -116,7 +120,7 @@ void Device::set_host_routes(const HostRoutes& routes) {
 }
 
 void Device::Impl::choose_icmp_sources(const HostRoutes& routes) {
-  const std::lock_guard lock(state.icmp_mutex);
+  const Lock lock(state.icmp_mutex);
   for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
     IpAddress& source = state.icmp_source[family == IpFamily::kV4 ? 0 : 1];
     source = IpAddress{};
@@ -154,7 +158,7 @@ PeerView Device::Impl::view_of(const Peer& peer, Instant now) const {
 }
 
 DeviceView Device::view(Instant now) const {
-  const std::lock_guard lock(impl_->state.mutex);
+  const DeviceLock lock(impl_->state.mutex);
   DeviceView view;
   view.private_key = impl_->state.identity.private_key().clone();
   view.public_key = impl_->state.identity.public_key();
@@ -168,7 +172,7 @@ DeviceView Device::view(Instant now) const {
 }
 
 std::optional<PeerView> Device::view_peer(const PublicKey& key, Instant now) const {
-  const std::lock_guard lock(impl_->state.mutex);
+  const DeviceLock lock(impl_->state.mutex);
   const auto found = impl_->state.peers.find(key);
   if (found == impl_->state.peers.end()) return std::nullopt;
   return impl_->view_of(*found->second, now);
@@ -178,7 +182,7 @@ DeviceCounters Device::counters() const {
   DeviceState& state = impl_->state;
   DeviceCounters sum;
   {
-    const std::lock_guard lock(state.paths_mutex);
+    const Lock lock(state.paths_mutex);
     for (const auto& path : state.paths) {
       sum.received_datagrams += path->received_datagrams.load();
       sum.sent_datagrams += path->sent_datagrams.load();

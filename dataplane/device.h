@@ -45,7 +45,7 @@ struct HandshakeTurn {
   std::optional<Instant> next_deadline;  // else sleep until then, or until woken
 };
 
-struct DeviceState;
+struct WorkerState;
 
 class Device {
  public:
@@ -95,10 +95,14 @@ class Device {
   // The turn is over: its batch was submitted, or held nothing. Before the next one.
   void end_turn(const OutBatch& submitted);
 
-  // The parts' common ground; for packet paths.
-  DeviceState& state();
+  // Messages that wait for run_handshakes(). Any thread.
+  std::size_t num_queued_handshakes() const;
 
  private:
+  friend class PacketPath;
+  friend struct DeviceInspector;
+  WorkerState& worker_state();
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -8,7 +8,7 @@ namespace hawser {
 HandshakeQueue::Pushed HandshakeQueue::push(MessageType type, std::span<const std::uint8_t> message,
                                             const Endpoint& from) {
   assert(message.size() <= kMaxHandshakeMessageLen);
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (num_ == kHandshakeQueueLen) return Pushed::kFull;
   QueuedHandshake& slot = ring_[(head_ + num_) % kHandshakeQueueLen];
   std::memcpy(slot.bytes.data(), message.data(), message.size());
@@ -19,7 +19,7 @@ HandshakeQueue::Pushed HandshakeQueue::push(MessageType type, std::span<const st
 }
 
 bool HandshakeQueue::pop(QueuedHandshake& out) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (num_ == 0) return false;
   out = ring_[head_];
   head_ = (head_ + 1) % kHandshakeQueueLen;
@@ -28,7 +28,7 @@ bool HandshakeQueue::pop(QueuedHandshake& out) {
 }
 
 std::size_t HandshakeQueue::size() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return num_;
 }
 

@@ -2,9 +2,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 
+#include "base/mutex.h"
 #include "dataplane/limits.h"
 #include "noise/messages.h"
 #include "routing/endpoint.h"
@@ -39,10 +39,10 @@ class HandshakeQueue {
   std::size_t size() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::unique_ptr<QueuedHandshake[]> ring_;
-  std::size_t head_ = 0;
-  std::size_t num_ = 0;
+  mutable Mutex mutex_;
+  const std::unique_ptr<QueuedHandshake[]> ring_;
+  std::size_t head_ HAWSER_GUARDED_BY(mutex_) = 0;
+  std::size_t num_ HAWSER_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace hawser

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "dataplane/device_state.h"
 #include "dataplane/train.h"
+#include "dataplane/worker_state.h"
 
 namespace hawser {
 
@@ -16,7 +16,7 @@ bool has_room_for_peer(const OutBatch& out);
 // counted as dropped, and the answer is false. On the handshake thread.
 class HandshakeSender {
  public:
-  HandshakeSender(DeviceState& state, PathCounters& counters)
+  HandshakeSender(WorkerState& state, PathCounters& counters)
       : state_(state), counters_(counters) {}
 
   bool send(Peer& peer, const Endpoint& to, std::span<const std::uint8_t> message, OutBatch& out);
@@ -25,7 +25,7 @@ class HandshakeSender {
   bool reply(const Endpoint& to, std::span<const std::uint8_t> message, OutBatch& out);
 
  private:
-  DeviceState& state_;
+  WorkerState& state_;
   PathCounters& counters_;
 };
 

@@ -1,7 +1,6 @@
 #include "dataplane/handshaker.h"
 
 #include <cassert>
-#include <mutex>
 #include <vector>
 
 namespace hawser {
@@ -28,7 +27,7 @@ HandshakeTurn Handshaker::run(const Batch& batch) {
   reader_.online();
   HandshakeTurn turn;
   {
-    const std::lock_guard lock(state_.mutex);
+    const DeviceLock lock(state_.mutex);
     take_messages(batch);
     take_attention(batch);
     fire_timers(batch);
@@ -67,7 +66,10 @@ void Handshaker::take_messages(const Batch& batch) {
 void Handshaker::take_attention(const Batch& batch) {
   // Buried before the list is taken: after it, nobody holds them.
   const std::vector<Peer*> dead = state_.take_graveyard();
-  state_.attention.take_all([&](Peer& peer, std::uint32_t flags) { attend(peer, flags, batch); });
+  state_.attention.take_all([&](Peer& peer, std::uint32_t flags) {
+    lock_is_held_here();
+    attend(peer, flags, batch);
+  });
   state_.free_peers(dead);
 }
 

@@ -27,9 +27,9 @@ class Handshaker {
   // Nothing of the tables is held from here on, until the next turn.
   void leave_tables() { reader_.offline(); }
 
-  Handshakes& handshakes() { return handshakes_; }
-  ControllerWatch& watch() { return watch_; }
-  void identity_changed();  // also from control threads
+  Handshakes& handshakes() HAWSER_UNDER_LOCK { return handshakes_; }
+  ControllerWatch& watch() HAWSER_UNDER_LOCK { return watch_; }
+  void identity_changed() HAWSER_UNDER_LOCK;  // also from control threads
 
   // Any thread.
   bool under_load() const { return gate_.under_load(); }
@@ -38,17 +38,19 @@ class Handshaker {
 
  private:
   // The passes of a turn, in their order.
-  void take_messages(const Batch& batch);
-  void take_attention(const Batch& batch);
-  void fire_timers(const Batch& batch);
-  HandshakeTurn plan_next(const OutBatch& out) const;
+  void take_messages(const Batch& batch) HAWSER_UNDER_LOCK;
+  void take_attention(const Batch& batch) HAWSER_UNDER_LOCK;
+  void fire_timers(const Batch& batch) HAWSER_UNDER_LOCK;
+  HandshakeTurn plan_next(const OutBatch& out) const HAWSER_UNDER_LOCK;
   void reclaim(HandshakeTurn& turn, Instant now);
 
-  void handle(const QueuedHandshake& queued, std::size_t queue_len, const Batch& batch);
-  bool admit(const QueuedHandshake& queued, std::size_t queue_len, const Batch& batch);
-  void attend(Peer& peer, std::uint32_t flags, const Batch& batch);
-  void fire(Peer& peer, const Batch& batch);
-  void keepalive(Peer& peer, const Batch& batch);
+  void handle(const QueuedHandshake& queued, std::size_t queue_len,
+              const Batch& batch) HAWSER_UNDER_LOCK;
+  bool admit(const QueuedHandshake& queued, std::size_t queue_len,
+             const Batch& batch) HAWSER_UNDER_LOCK;
+  void attend(Peer& peer, std::uint32_t flags, const Batch& batch) HAWSER_UNDER_LOCK;
+  void fire(Peer& peer, const Batch& batch) HAWSER_UNDER_LOCK;
+  void keepalive(Peer& peer, const Batch& batch) HAWSER_UNDER_LOCK;
 
   DeviceState& state_;
   QuiescentDomain::Reader reader_;

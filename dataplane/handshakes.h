@@ -21,38 +21,39 @@ class Handshakes {
              HandshakeSender& sender);
 
   // Messages that the gate admitted, of the length that their type has.
-  void on_initiation(const QueuedHandshake& queued, const Batch& batch);
-  void on_response(const QueuedHandshake& queued, const Batch& batch);
-  void on_cookie_reply(const QueuedHandshake& queued, const Now& now);
+  void on_initiation(const QueuedHandshake& queued, const Batch& batch) HAWSER_UNDER_LOCK;
+  void on_response(const QueuedHandshake& queued, const Batch& batch) HAWSER_UNDER_LOCK;
+  void on_cookie_reply(const QueuedHandshake& queued, const Now& now) HAWSER_UNDER_LOCK;
 
   // Sends an initiation, now or as soon as REKEY_TIMEOUT lets it.
-  void initiate(Peer& peer, bool is_retry, const Batch& batch);
+  void initiate(Peer& peer, bool is_retry, const Batch& batch) HAWSER_UNDER_LOCK;
   // No response came within REKEY_TIMEOUT.
-  void retransmit(Peer& peer, const Batch& batch);
+  void retransmit(Peer& peer, const Batch& batch) HAWSER_UNDER_LOCK;
   // The handshake that is under way begins anew, at once, at the endpoint that the peer has now.
-  void try_other_endpoint(Peer& peer, const Batch& batch);
+  void try_other_endpoint(Peer& peer, const Batch& batch) HAWSER_UNDER_LOCK;
   // Both sides have the session.
-  void complete(Peer& peer, const Now& now);
+  void complete(Peer& peer, const Now& now) HAWSER_UNDER_LOCK;
 
   // --- also from control threads ---
-  void identity_changed();
+  void identity_changed() HAWSER_UNDER_LOCK;
   // Sessions, handshake and timers of a peer are gone at once; the peer stays.
-  void clear_peer(Peer& peer, DropReason staged_reason);
+  void clear_peer(Peer& peer, DropReason staged_reason) HAWSER_UNDER_LOCK;
   // The peer's static keys are these from now on. A session that another key made is gone at once.
-  void set_keys(Peer& peer, const PublicKey& present, const std::optional<PublicKey>& next);
+  void set_keys(Peer& peer, const PublicKey& present,
+                const std::optional<PublicKey>& next) HAWSER_UNDER_LOCK;
 
   std::uint64_t completed() const { return completed_.load(std::memory_order_relaxed); }
 
  private:
-  void send_response(Peer& peer, const Batch& batch);
-  void give_up(Peer& peer, const Now& now);
-  void use_other_key(Peer& peer);
-  Keypair* make_keypair(Peer& peer, const Now& now);
-  void authenticated_received(Peer& peer, std::size_t len, const Now& now);
-  void drop_staged(Peer& peer, DropReason reason);
-  void forget_pending_index(Peer& peer);
-  std::uint32_t new_index();
-  Duration new_jitter();
+  void send_response(Peer& peer, const Batch& batch) HAWSER_UNDER_LOCK;
+  void give_up(Peer& peer, const Now& now) HAWSER_UNDER_LOCK;
+  void use_other_key(Peer& peer) HAWSER_UNDER_LOCK;
+  Keypair* make_keypair(Peer& peer, const Now& now) HAWSER_UNDER_LOCK;
+  void authenticated_received(Peer& peer, std::size_t len, const Now& now) HAWSER_UNDER_LOCK;
+  void drop_staged(Peer& peer, DropReason reason) HAWSER_UNDER_LOCK;
+  void forget_pending_index(Peer& peer) HAWSER_UNDER_LOCK;
+  std::uint32_t new_index() HAWSER_UNDER_LOCK;
+  Duration new_jitter() HAWSER_UNDER_LOCK;
 
   DeviceState& state_;
   TimestampStore* store_;

@@ -84,7 +84,7 @@ std::size_t HostRouteTable::set(const HostRoutes& told, const std::vector<IpAddr
   if (told.outer_addresses) add_prefixes(outer, *told.outer_addresses);
   outer = told.outer_addresses ? sorted(std::move(outer)) : own;
 
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   Prefixes came;
   Prefixes gone;
   if (!told.is_change) compare_routes(sorted(told.routes), came, gone);

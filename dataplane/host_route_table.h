@@ -1,7 +1,7 @@
 #pragma once
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/quiescent.h"
 #include "dataplane/host_routes.h"
 #include "routing/allowed_ips.h"
@@ -37,11 +37,11 @@ class HostRouteTable {
   // Of all routes, those that came and those that went.
   void compare_routes(const Prefixes& all, Prefixes& came, Prefixes& gone) const;
 
-  std::mutex mutex_;
+  Mutex mutex_;
   PrefixMap<Mark> table_;
   PrefixMap<Mark> outer_;
-  Prefixes own_addresses_;    // under mutex_
-  Prefixes outer_addresses_;  // under mutex_
+  Prefixes own_addresses_ HAWSER_GUARDED_BY(mutex_);
+  Prefixes outer_addresses_ HAWSER_GUARDED_BY(mutex_);
 };
 
 }  // namespace hawser

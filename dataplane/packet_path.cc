@@ -2,17 +2,17 @@
 
 #include <utility>
 
-#include "dataplane/device_state.h"
 #include "dataplane/receiver.h"
 #include "dataplane/router.h"
 #include "dataplane/sender.h"
 #include "dataplane/train_sealer.h"
+#include "dataplane/worker_state.h"
 
 namespace hawser {
 
 struct PacketPath::Impl {
-  Impl(DeviceState& device_state, std::unique_ptr<Aead> path_aead, TunFeatures tun_features)
-      : state(device_state),
+  Impl(WorkerState& worker_state, std::unique_ptr<Aead> path_aead, TunFeatures tun_features)
+      : state(worker_state),
         reader(state.domain),
         counters(state.new_counters()),
         aead(std::move(path_aead)),
@@ -21,7 +21,7 @@ struct PacketPath::Impl {
         receiver(state, *aead, sealer, router, *counters, tun_features),
         sender(state, sealer, router, *counters) {}
 
-  DeviceState& state;
+  WorkerState& state;
   QuiescentDomain::Reader reader;
   std::shared_ptr<PathCounters> counters;
   std::unique_ptr<Aead> aead;
@@ -32,7 +32,7 @@ struct PacketPath::Impl {
 };
 
 PacketPath::PacketPath(Device& device, std::unique_ptr<Aead> aead, TunFeatures tun_features)
-    : impl_(std::make_unique<Impl>(device.state(), std::move(aead), tun_features)) {}
+    : impl_(std::make_unique<Impl>(device.worker_state(), std::move(aead), tun_features)) {}
 
 PacketPath::~PacketPath() = default;
 

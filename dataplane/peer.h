@@ -3,11 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 
+#include "base/mutex.h"
+#include "dataplane/device_lock.h"
 #include "dataplane/drop_reason.h"
 #include "dataplane/icmp_limiter.h"
 #include "dataplane/sessions.h"
@@ -28,49 +29,49 @@ class EndpointSlot {
   bool known() const { return known_.load(std::memory_order_relaxed); }
   bool get(Endpoint& out) const {
     if (!known()) return false;
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     out = endpoint_;
     return true;
   }
   // Heard from there: takes the remote and the sticky source.
   void roam(const Endpoint& from) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (known() && endpoint_ == from) return;
     take(from);
   }
   // Configured: an unchanged remote keeps its sticky source.
   void configure(const Endpoint& to) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (known() && endpoint_.same_remote(to)) return;
     take(to);
   }
   // The path to the remote of `to` takes no segmentation offload; true: that is where the peer is,
   // and nobody had said so. Forgotten when the peer moves.
   bool refuse_gso(const Endpoint& to) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     return endpoint_.same_remote(to) && !gso_refused_.exchange(true, std::memory_order_relaxed);
   }
   bool gso_refused() const { return gso_refused_.load(std::memory_order_relaxed); }
   void forget_source() {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     endpoint_.forget_source();
   }
   void forget_source(const IpAddress& gone) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (endpoint_.local_address == gone) endpoint_.forget_source();
   }
 
  private:
-  void take(const Endpoint& endpoint) {
+  void take(const Endpoint& endpoint) HAWSER_REQUIRES(mutex_) {
     if (!endpoint_.same_remote(endpoint)) gso_refused_.store(false, std::memory_order_relaxed);
     endpoint_ = endpoint;
     known_.store(true, std::memory_order_relaxed);
   }
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::atomic<bool> known_{false};
   std::atomic<bool> gso_refused_{false};
-  Endpoint endpoint_;
+  Endpoint endpoint_ HAWSER_GUARDED_BY(mutex_);
 };
 
 // Why the handshake thread is to look after a peer.
@@ -92,7 +93,7 @@ struct PeerKey {
   CookieMaker cookie_maker;
 };
 
-// What only the handshake thread and control threads touch, under the device's lock.
+// What only the handshake thread and control threads touch.
 struct PeerControl {
   explicit PeerControl(const PublicKey& key) : handshake(key), cookie_maker(key) {}
 
@@ -115,12 +116,13 @@ class Peer {
  public:
   explicit Peer(const PublicKey& key) : public_key(key), control(key) {}
 
-  // Its name to control threads; of two keys the present one. Under the device's lock.
-  PublicKey public_key;
-  std::optional<PublicKey> next_public_key;
+  // Its name to control threads; of two keys the present one.
+  PublicKey public_key HAWSER_UNDER_LOCK_FIELD;
+  std::optional<PublicKey> next_public_key HAWSER_UNDER_LOCK_FIELD;
+  PeerControl control HAWSER_UNDER_LOCK_FIELD;
 
-  // What log lines call it. Under the device's lock.
-  std::string label() const {
+  // What log lines call it.
+  std::string label() const HAWSER_UNDER_LOCK {
     return control.name.empty() ? public_key.to_short_string() : control.name;
   }
 
@@ -144,8 +146,6 @@ class Peer {
   // AttentionList's.
   std::atomic<std::uint32_t> attention{0};
   Peer* attention_next = nullptr;
-
-  PeerControl control;
 };
 
 }  // namespace hawser

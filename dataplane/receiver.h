@@ -6,12 +6,12 @@
 #include <span>
 
 #include "dataplane/coalescer.h"
-#include "dataplane/device_state.h"
 #include "dataplane/opened_packet.h"
 #include "dataplane/relay.h"
 #include "dataplane/router.h"
 #include "dataplane/train.h"
 #include "dataplane/train_sealer.h"
+#include "dataplane/worker_state.h"
 #include "noise/aead.h"
 
 namespace hawser {
@@ -23,7 +23,7 @@ namespace hawser {
 // opened, sealed and sent together.
 class Receiver {
  public:
-  Receiver(DeviceState& state, Aead& aead, TrainSealer& sealer, Router& router,
+  Receiver(WorkerState& state, Aead& aead, TrainSealer& sealer, Router& router,
            PathCounters& counters, TunFeatures tun_features)
       : state_(state),
         aead_(aead),
@@ -61,7 +61,7 @@ class Receiver {
   Router::Source judge_source(const OpenedPacket& packet);
   bool ends_on_this_link(const OpenedPacket& packet) const;
 
-  DeviceState& state_;
+  WorkerState& state_;
   Aead& aead_;
   TrainSealer& sealer_;
   Router& router_;

@@ -2,12 +2,12 @@
 // UDP → UDP. Internal to dataplane/.
 #include <cstdint>
 
-#include "dataplane/device_state.h"
 #include "dataplane/gatherer.h"
 #include "dataplane/opened_packet.h"
 #include "dataplane/router.h"
 #include "dataplane/train.h"
 #include "dataplane/train_sealer.h"
+#include "dataplane/worker_state.h"
 
 namespace hawser {
 
@@ -15,7 +15,7 @@ namespace hawser {
 // one train. One for each packet path.
 class Relay {
  public:
-  Relay(DeviceState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
+  Relay(WorkerState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
       : state_(state), sealer_(sealer), router_(router), counters_(counters), gatherer_(sealer) {}
 
   // A packet from a peer to another (or the same) peer: hop limit, MTU, padding.
@@ -30,7 +30,7 @@ class Relay {
   std::uint32_t mtu() const;
   void fragment(const OpenedPacket& packet, Peer& to, const Batch& batch);
 
-  DeviceState& state_;
+  WorkerState& state_;
   TrainSealer& sealer_;
   Router& router_;
   PathCounters& counters_;

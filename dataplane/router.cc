@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 
 #include "dataplane/seal_item.h"
 
@@ -93,7 +92,7 @@ Router::Decision Router::decide(const IpAddress& destination, const Peer& from, 
 }
 
 std::optional<IpAddress> Router::error_source(IpFamily family) const {
-  const std::lock_guard lock(state_.icmp_mutex);
+  const Lock lock(state_.icmp_mutex);
   const IpAddress& own = state_.icmp_source[family == IpFamily::kV4 ? 0 : 1];
   if (!own.is_unspecified()) return own;
   if (family == IpFamily::kV4) return IpAddress::v4(kIpv4DummyAddress);

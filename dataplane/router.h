@@ -4,9 +4,9 @@
 #include <optional>
 #include <span>
 
-#include "dataplane/device_state.h"
 #include "dataplane/train.h"
 #include "dataplane/train_sealer.h"
+#include "dataplane/worker_state.h"
 #include "routing/icmp.h"
 #include "routing/ip_packet.h"
 
@@ -25,7 +25,7 @@ class Router {
     Peer* peer = nullptr;
   };
 
-  Router(DeviceState& state, TrainSealer& sealer, PathCounters& counters)
+  Router(WorkerState& state, TrainSealer& sealer, PathCounters& counters)
       : state_(state), sealer_(sealer), counters_(counters) {}
 
   // For a packet that came from the peer `from`.
@@ -63,7 +63,7 @@ class Router {
   std::optional<IpAddress> error_source(IpFamily family) const;
   bool may_spend(IcmpError error, Peer* from, Instant now) const;
 
-  DeviceState& state_;
+  WorkerState& state_;
   TrainSealer& sealer_;
   PathCounters& counters_;
 };

@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <span>
 
-#include "dataplane/device_state.h"
 #include "dataplane/gatherer.h"
 #include "dataplane/router.h"
 #include "dataplane/segmentation.h"
 #include "dataplane/train.h"
 #include "dataplane/train_sealer.h"
+#include "dataplane/worker_state.h"
 
 namespace hawser {
 
@@ -16,7 +16,7 @@ namespace hawser {
 // together.
 class Sender {
  public:
-  Sender(DeviceState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
+  Sender(WorkerState& state, TrainSealer& sealer, Router& router, PathCounters& counters)
       : state_(state), router_(router), counters_(counters), gatherer_(sealer) {}
 
   void send(std::span<const TunPacket> packets, const Batch& batch);
@@ -28,7 +28,7 @@ class Sender {
               const Batch& batch);
   bool is_own_outer_packet(const Segmenter& segments, const Endpoint& to) const;
 
-  DeviceState& state_;
+  WorkerState& state_;
   Router& router_;
   PathCounters& counters_;
   Gatherer gatherer_;

@@ -14,7 +14,7 @@ std::uint32_t StagedPool::store(std::span<const std::uint8_t> packet) {
   const std::size_t num = std::max<std::size_t>(1, (packet.size() + kRoom - 1) / kRoom);
   std::uint32_t first = kNone;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (num > num_free_) return kNone;
     num_free_ -= num;
     for (std::size_t i = 0; i < num; ++i) {
@@ -50,7 +50,7 @@ void StagedPool::copy_out(std::uint32_t first, std::uint8_t* out) const {
 }
 
 void StagedPool::release(std::uint32_t first) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   while (first != kNone) {
     const std::uint32_t next = chunks_[first].next_chunk;
     chunks_[first].next_chunk = free_list_;
@@ -61,7 +61,7 @@ void StagedPool::release(std::uint32_t first) {
 }
 
 std::size_t StagedPool::num_free() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return num_free_;
 }
 

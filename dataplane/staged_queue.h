@@ -8,6 +8,7 @@
 #include <mutex>
 #include <span>
 
+#include "base/mutex.h"
 #include "dataplane/limits.h"
 
 namespace hawser {
@@ -34,11 +35,11 @@ class StagedPool {
   std::size_t num_free() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::unique_ptr<Chunk[]> chunks_;
-  std::uint32_t free_list_ = kNone;
-  std::uint32_t first_untouched_ = 0;
-  std::size_t num_free_ = kStagedChunks;
+  mutable Mutex mutex_;
+  const std::unique_ptr<Chunk[]> chunks_;
+  std::uint32_t free_list_ HAWSER_GUARDED_BY(mutex_) = kNone;
+  std::uint32_t first_untouched_ HAWSER_GUARDED_BY(mutex_) = 0;
+  std::size_t num_free_ HAWSER_GUARDED_BY(mutex_) = kStagedChunks;
 };
 
 // StagedQueue is one peer's: at most kMaxStagedPackets, the oldest is dropped first. Locked by its

@@ -5,18 +5,18 @@
 #include <utility>
 
 #include "base/time.h"
+#include "dataplane/device_lock.h"
 
 namespace hawser {
 
 class Peer;
 
-// TimerQueue orders peers by when their timers (dataplane/timers.h) run out next. Under the
-// device's lock.
+// TimerQueue orders peers by when their timers (dataplane/timers.h) run out next.
 class TimerQueue {
  public:
   // A due time of the peer may have changed.
-  void reschedule(Peer& peer);
-  void forget(Peer& peer);
+  void reschedule(Peer& peer) HAWSER_UNDER_LOCK;
+  void forget(Peer& peer) HAWSER_UNDER_LOCK;
 
   // Whose timers have run out first; null: nobody's have. The same until it is rescheduled.
   Peer* first_due(Instant now) const;

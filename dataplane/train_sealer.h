@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "base/time.h"
-#include "dataplane/device_state.h"
 #include "dataplane/seal_item.h"
 #include "dataplane/train.h"
+#include "dataplane/worker_state.h"
 #include "noise/aead.h"
 
 namespace hawser {
@@ -17,7 +17,7 @@ namespace hawser {
 // used inside a reader section. Allocates nothing.
 class TrainSealer {
  public:
-  TrainSealer(DeviceState& state, Aead& aead, PathCounters& counters)
+  TrainSealer(WorkerState& state, Aead& aead, PathCounters& counters)
       : state_(state), aead_(aead), counters_(counters) {}
 
   // Packets for one peer, in order. All memory belongs to `out` or to the batch that came in.
@@ -58,7 +58,7 @@ class TrainSealer {
                             std::array<SealItem, kMaxTrainSegments>& items,
                             std::uint64_t& first_counter, Keypair*& keypair);
 
-  DeviceState& state_;
+  WorkerState& state_;
   Aead& aead_;
   PathCounters& counters_;
   bool wake_needed_ = false;

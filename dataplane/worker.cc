@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "dataplane/device_state.h"
-
 namespace hawser {
 namespace {
 
@@ -97,7 +95,7 @@ Duration HandshakeLoop::run_once(Duration timeout) {
 bool HandshakeLoop::receive(Duration timeout) {
   std::size_t num = 0;
   while (num < kReceivedPerTurn &&
-         (num == 0 || device_.state().handshake_queue.size() < kReceivedPerTurn)) {
+         (num == 0 || device_.num_queued_handshakes() < kReceivedPerTurn)) {
     engine_.wait(in_, num == 0 ? timeout : Duration::zero());
     if (in_.trains.empty()) break;
     // Datagrams, not trains: one train may hold 64 messages.

@@ -129,7 +129,7 @@ struct Pair {
     return all;
   }
   static Peer& only_peer(Node& node) {
-    return *node.device().state().peers_in_order.begin()->second;
+    return *DeviceInspector::state(node.device()).peers_in_order.begin()->second;
   }
   Peer& b_at_a() { return only_peer(a); }
   Peer& a_at_b() { return only_peer(b); }

@@ -13,7 +13,7 @@ namespace {
 PublicKey key(std::uint64_t seed) { return make_private_key(1000 + seed).derive_public(); }
 
 Peer* owner_of(Node& node, const char* at) {
-  return node.device().state().allowed_ips.lookup(address(at)).value;
+  return DeviceInspector::state(node.device()).allowed_ips.lookup(address(at)).value;
 }
 
 struct Alone : ::testing::Test {
@@ -101,7 +101,7 @@ TEST_F(Apply, ReplaceAllowedIpsLeavesExactlyWhatIsNamed) {
   EXPECT_EQ(allowed_of(1), (std::vector{prefix("10.2.0.0/16"), prefix("10.3.0.0/16")}));
   put(1, {}, true);
   EXPECT_TRUE(allowed_of(1).empty());
-  EXPECT_EQ(node.device().state().allowed_ips.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(node.device()).allowed_ips.size(), 0U);
 }
 
 TEST_F(Apply, ReplacePeersKeepsTheNamedAndRemovesTheOthers) {
@@ -185,7 +185,7 @@ TEST(ApplyUnderTraffic, ARemovedPeerIsGoneAtOnceAndItsDropsStayOnRecord) {
   change.peers.push_back(std::move(gone));
   pair.a.apply(std::move(change));
   EXPECT_EQ(total_drops(pair.a.device(), DropReason::kStagedExpired), 1U);
-  EXPECT_EQ(pair.a.device().state().sessions.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(pair.a.device()).sessions.size(), 0U);
   pair.a.receive({late.bytes, pair.at_b, 0});
   EXPECT_EQ(total_drops(pair.a.device(), DropReason::kNoSession), 1U);
   EXPECT_TRUE(pair.a.to_tun.empty());
@@ -208,7 +208,7 @@ TEST(ApplyUnderTraffic, AnEndpointGivenLaterReleasesWhatIsStaged) {
 TEST(ApplyUnderTraffic, UnchangedPrefixesAreNeverAbsentForAReader) {
   Node node({}, make_private_key(1), 5);
   node.set_now(kStart);
-  DeviceState& state = node.device().state();
+  DeviceState& state = DeviceInspector::state(node.device());
   const auto replace = [&](unsigned round) {
     DeviceChange change;
     change.replace_peers = round % 3 == 0;

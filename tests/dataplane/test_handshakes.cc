@@ -415,7 +415,7 @@ TEST(Keys, APeerThatBecomesOurselvesIsDropped) {
   change.private_key = make_private_key(2);  // b's key, and b is a's peer
   pair.a.apply(std::move(change));
   EXPECT_TRUE(pair.a.view().peers.empty());
-  EXPECT_EQ(pair.a.device().state().allowed_ips.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(pair.a.device()).allowed_ips.size(), 0U);
 }
 
 TEST(Keys, OurOwnPublicKeyAsAPeerIsIgnored) {

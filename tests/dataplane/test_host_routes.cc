@@ -38,12 +38,12 @@ TEST(HostRoutes, AMillionOfThemNeedNotTheDevicesLock) {
   Device& device = net.hub.device();
   std::future<void> done;
   {
-    const std::lock_guard lock(device.state().mutex);
+    const std::lock_guard lock(DeviceInspector::state(device).mutex);
     done = std::async(std::launch::async, [&] { device.set_host_routes(routes); });
     EXPECT_EQ(done.wait_for(std::chrono::minutes(5)), std::future_status::ready);
   }
   done.get();
-  const auto match = device.state().host_routes.lookup(address("11.1.2.3"));
+  const auto match = DeviceInspector::state(device).host_routes.lookup(address("11.1.2.3"));
   ASSERT_NE(match.value, nullptr);
   EXPECT_EQ(match.length, 24U);
 }

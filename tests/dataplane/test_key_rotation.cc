@@ -173,7 +173,7 @@ TEST_F(KeyRotation, AChangeOfOneKeyNeverTakesAPeersPresentKey) {
     EXPECT_EQ(b_at_a().public_key, old_key());
     EXPECT_FALSE(b_at_a().next_public_key.has_value()) << "a key is one peer's";
     EXPECT_TRUE(b_at_a().has_session);
-    EXPECT_TRUE(pair_.a.device().state().next_keys.empty());
+    EXPECT_TRUE(DeviceInspector::state(pair_.a.device()).next_keys.empty());
     know_b_as(old_key(), new_key());
     EXPECT_EQ(num_peers(), 1U);
   }
@@ -216,7 +216,7 @@ TEST_F(KeyRotation, WhoCallsTriesOneKeyAfterTheOther) {
     fresh.a.send(fresh.from_a(1));
     fresh.run(7s);
     EXPECT_EQ(fresh.b.to_tun.size(), 1U) << present;
-    EXPECT_TRUE(fresh.a.device().state().pending_indices.empty());
+    EXPECT_TRUE(DeviceInspector::state(fresh.a.device()).pending_indices.empty());
   }
 }
 
@@ -239,7 +239,7 @@ TEST_F(KeyRotation, ANextKeyThatIsAnotherPeersIsPassedOver) {
   none.replace_peers = true;
   pair_.a.apply(std::move(none));
   EXPECT_EQ(num_peers(), 0U);
-  EXPECT_TRUE(pair_.a.device().state().next_keys.empty());
+  EXPECT_TRUE(DeviceInspector::state(pair_.a.device()).next_keys.empty());
 }
 
 }  // namespace

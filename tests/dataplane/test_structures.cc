@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/fair_mutex.h"
 #include "dataplane/attention_list.h"
-#include "dataplane/fair_mutex.h"
 #include "dataplane/handshake_queue.h"
 #include "dataplane/icmp_limiter.h"
 #include "dataplane/session_table.h"

@@ -344,13 +344,13 @@ TEST(Zeroing, KeysAreGone540SecondsAfterTheLastSession) {
   Pair pair;
   pair.connect();
   (void)pair.run_watched(539s, 100ms);
-  EXPECT_GT(pair.a.device().state().sessions.size(), 0U);
-  EXPECT_GT(pair.b.device().state().sessions.size(), 0U);
+  EXPECT_GT(DeviceInspector::state(pair.a.device()).sessions.size(), 0U);
+  EXPECT_GT(DeviceInspector::state(pair.b.device()).sessions.size(), 0U);
   (void)pair.run_watched(2s, 100ms);
-  EXPECT_EQ(pair.a.device().state().sessions.size(), 0U);
-  EXPECT_EQ(pair.b.device().state().sessions.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(pair.a.device()).sessions.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(pair.b.device()).sessions.size(), 0U);
   EXPECT_EQ(pair.b_at_a().sessions.current(), nullptr);
-  EXPECT_TRUE(pair.a.device().state().timers.empty());
+  EXPECT_TRUE(DeviceInspector::state(pair.a.device()).timers.empty());
   EXPECT_EQ(pair.b_at_a().control.handshake.local_index(), 0U);
 }
 
@@ -362,7 +362,7 @@ TEST(Zeroing, DropsStagedPacketsAndTheHandshakeUnderWay) {
   (void)pair.run_cut_off(6s);
   EXPECT_EQ(pair.b_at_a().staged.size(), 0U);
   EXPECT_EQ(total_drops(pair.a.device(), DropReason::kStagedExpired), 1U);
-  EXPECT_TRUE(pair.a.device().state().pending_indices.empty());
+  EXPECT_TRUE(DeviceInspector::state(pair.a.device()).pending_indices.empty());
 }
 
 TEST(Zeroing, ANewSessionPutsItOff) {
@@ -372,7 +372,7 @@ TEST(Zeroing, ANewSessionPutsItOff) {
   pair.a.send(pair.from_a(2));
   pair.deliver();
   pair.run(530s, 100ms);
-  EXPECT_GT(pair.a.device().state().sessions.size(), 0U);
+  EXPECT_GT(DeviceInspector::state(pair.a.device()).sessions.size(), 0U);
 }
 
 // All that was due in the meantime is due at once: the keys are wiped, and the persistent keepalive
@@ -401,7 +401,7 @@ TEST(Suspend, KeysAreNotFreshAfterALongSleep) {
   pair.b.receive({late[0].bytes, pair.at_a, 0});
   EXPECT_TRUE(pair.b.to_tun.empty());
   pair.deliver();
-  EXPECT_EQ(pair.b.device().state().sessions.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(pair.b.device()).sessions.size(), 0U);
   pair.a.send(pair.from_a(3));
   pair.deliver();
   ASSERT_EQ(pair.b.to_tun.size(), 1U);

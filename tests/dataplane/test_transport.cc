@@ -203,7 +203,7 @@ TEST(Interface, DownDropsBothWaysAndForgetsSessions) {
   pair.connect();
   pair.b.send(pair.from_b(1));
   pair.a.device().set_up(false, pair.now());
-  EXPECT_EQ(pair.a.device().state().sessions.size(), 0U);
+  EXPECT_EQ(DeviceInspector::state(pair.a.device()).sessions.size(), 0U);
   pair.a.send(pair.from_a(2));
   Pair::carry(pair.b, pair.a, pair.at_b);
   EXPECT_TRUE(pair.a.to_tun.empty());

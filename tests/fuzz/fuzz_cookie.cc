@@ -105,8 +105,8 @@ class CookieFuzz {
   void overload() {
     const Packet garbage(sizeof(ResponseMessage), 2);
     for (std::size_t i = 0; i < kUnderLoadQueueLen; ++i) {
-      (void)pair_.b.device().state().handshake_queue.push(MessageType::kResponse, garbage,
-                                                          endpoint("192.0.2.9", 9));
+      (void)DeviceInspector::state(pair_.b.device())
+          .handshake_queue.push(MessageType::kResponse, garbage, endpoint("192.0.2.9", 9));
     }
     pair_.b.run_handshakes();
   }

@@ -132,7 +132,8 @@ void World::set_keepalive(int index, std::uint16_t seconds) {
 }
 
 void World::start_counters_at(int index, std::uint64_t counter) {
-  for (const auto& [order, peer] : host(index).node->device().state().peers_in_order) {
+  for (const auto& [order, peer] :
+       DeviceInspector::state(host(index).node->device()).peers_in_order) {
     Keypair* const keypair = peer->sessions.current();
     if (keypair != nullptr && keypair->send_counter() < counter) {
       keypair->start_send_counter_at(counter);

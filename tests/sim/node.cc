@@ -211,7 +211,7 @@ std::uint64_t total_drops(Device& device) {
 }
 
 Packet seal_as(Node& sender, const Packet& plain, std::uint64_t counter) {
-  const Peer& peer = *sender.device().state().peers_in_order.begin()->second;
+  const Peer& peer = *DeviceInspector::state(sender.device()).peers_in_order.begin()->second;
   const Keypair* const keypair = peer.sessions.current();
   if (keypair == nullptr) return {};
   Packet datagram(plain.size() + kTransportOverhead);
@@ -226,7 +226,8 @@ Packet seal_as(Node& sender, const Packet& plain, std::uint64_t counter) {
 }
 
 Packet open_as(Node& receiver, const Packet& datagram) {
-  const Keypair* const keypair = receiver.device().state().sessions.lookup(load_le32(&datagram[4]));
+  const Keypair* const keypair =
+      DeviceInspector::state(receiver.device()).sessions.lookup(load_le32(&datagram[4]));
   if (keypair == nullptr) return {};
   Packet copy = datagram;
   AeadJob job{copy.data() + sizeof(TransportHeader),

@@ -12,7 +12,7 @@ namespace {
 
 std::map<PublicKey, Endpoint> endpoints_of(Device& device) {
   std::map<PublicKey, Endpoint> endpoints;
-  for (const auto& [order, peer] : device.state().peers_in_order) {
+  for (const auto& [order, peer] : DeviceInspector::state(device).peers_in_order) {
     Endpoint at;
     if (peer->endpoint.get(at)) endpoints.emplace(peer->public_key, at);
   }
@@ -21,7 +21,8 @@ std::map<PublicKey, Endpoint> endpoints_of(Device& device) {
 
 std::uint64_t rx_bytes_of(Device& device) {
   std::uint64_t sum = 0;
-  for (const auto& [order, peer] : device.state().peers_in_order) sum += peer->rx_bytes.load();
+  for (const auto& [order, peer] : DeviceInspector::state(device).peers_in_order)
+    sum += peer->rx_bytes.load();
   return sum;
 }
 
@@ -195,7 +196,8 @@ void Observer::written_to_tun(const Subject& node, const Packet& packet, Duratio
   if (sent.forged) violated(name(node) + " took a forged inner source," + which);
   if (sent.to != node.index) {
     // What belongs to no peer (any more) is the controller's host's.
-    if (node.node->device().state().allowed_ips.lookup(inner->destination).value != nullptr) {
+    if (DeviceInspector::state(node.node->device()).allowed_ips.lookup(inner->destination).value !=
+        nullptr) {
       violated(name(node) + " got another's" + which);
     }
     sent.hops = 0;
@@ -215,7 +217,7 @@ void Observer::written_to_tun(const Subject& node, const Packet& packet, Duratio
 
 void Observer::check_ledger(const Subject& node, std::int64_t keepalives) {
   Device& device = node.node->device();
-  const DeviceState& state = device.state();
+  const DeviceState& state = DeviceInspector::state(device);
   Ledger& ledger = *node.ledger;
   std::uint64_t waiting = state.handshake_queue.size();
   std::uint64_t drops = drops_of(state.drops);

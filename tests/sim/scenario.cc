@@ -219,7 +219,7 @@ void Scenario::silence() {
     world_.observer.violated("idle peers do not go silent");
   }
   for (int i = 0; i < world_.num_hosts(); ++i) {
-    DeviceState& state = world_.host(i).node->device().state();
+    DeviceState& state = DeviceInspector::state(world_.host(i).node->device());
     if (state.sessions.size() != 0) world_.observer.violated("keys outlive their 540 s");
     if (!state.pending_indices.empty()) world_.observer.violated("a handshake is never forgotten");
     if (!state.timers.empty()) world_.observer.violated("a timer runs for nothing");
