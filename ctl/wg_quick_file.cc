@@ -166,10 +166,12 @@ class WgQuickParser {
     for (const std::string_view name : known) {
       if (same_word(key, name)) return name;
     }
-    // The nearest name costs more than all else of a line.
-    const bool is_shown = num_faults_ < kMaxFaults;
-    fault(is_shown ? fmt::format("unknown key {}; {}", shown(key), suggest_name(shown(key), known))
-                   : std::string());
+    if (num_faults_ >= kMaxFaults) {
+      fault({});  // the nearest name costs more than all else of a line
+    } else {
+      const std::string typed = shown(key);
+      fault(fmt::format("unknown key {}; {}", typed, suggest_name(typed, known)));
+    }
     return {};
   }
 

@@ -35,8 +35,15 @@ std::string normalized(std::string_view word) {
 // Which letters a word has, as bits; some stand for several.
 std::uint32_t letters(std::string_view word) {
   std::uint32_t bits = 0;
-  for (const char c : word) bits |= std::uint32_t{1} << (static_cast<unsigned char>(c) & 31U);
+  for (const char c : word) {
+    const char folded = kFolded[static_cast<unsigned char>(c)];
+    bits |= std::uint32_t{1} << (static_cast<unsigned char>(folded) & 31U);
+  }
   return bits;
+}
+
+std::size_t num_letters(std::uint32_t bits) {
+  return static_cast<std::size_t>(std::popcount(bits));
 }
 
 // Insertions, deletions, substitutions (Levenshtein), one row at a time; nullopt: more than `most`.
@@ -44,12 +51,6 @@ std::uint32_t letters(std::string_view word) {
 std::optional<std::size_t> edit_distance(std::string_view a, std::string_view b, std::size_t most) {
   if (b.size() > kMaxWordLen || a.size() > b.size() + most || b.size() > a.size() + most) {
     return std::nullopt;
-  }
-  const std::uint32_t in_a = letters(a);
-  const std::uint32_t in_b = letters(b);
-  if (static_cast<std::size_t>(std::popcount(in_a & ~in_b)) > most ||
-      static_cast<std::size_t>(std::popcount(in_b & ~in_a)) > most) {
-    return std::nullopt;  // an edit takes or brings one letter
   }
   std::array<std::size_t, kMaxWordLen + 1> row{};
   std::iota(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(b.size()) + 1, std::size_t{0});
@@ -78,11 +79,12 @@ std::optional<std::size_t> edit_distance(std::string_view a, std::string_view b,
 bool is_abbreviation(const std::string& word, const std::string& name) {
   if (word.size() < kMinAbbreviationLen) return false;
   if (name.find(word) != std::string::npos) return true;
+  if (word[0] != name[0]) return false;
   std::size_t found = 0;
   for (const char c : name) {
     if (found < word.size() && c == word[found]) ++found;
   }
-  return word[0] == name[0] && found == word.size();
+  return found == word.size();
 }
 
 }  // namespace
@@ -91,17 +93,22 @@ std::string_view nearest_name(std::string_view word, std::span<const std::string
   if (word.empty() || word.size() > kMaxWordLen) return {};
   const std::string wanted = normalized(word);
   std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
+  const std::uint32_t in_wanted = letters(wanted);
   std::string_view best;
   for (const std::string_view name : known) {
+    // Half of a two-letter word may be anything.
+    const std::size_t end = std::min(best_distance, std::max(wanted.size(), name.size()));
+    const std::uint32_t in_name = letters(name);
+    const std::size_t num_alien = num_letters(in_wanted & ~in_name);
+    // An edit takes one letter away.
+    if (end == 0 || num_alien >= end) continue;
     const std::string candidate = normalized(name);
     std::optional<std::size_t> distance;
-    if (is_abbreviation(wanted, candidate)) {
+    if (num_alien == 0 && is_abbreviation(wanted, candidate)) {
       // Nothing but insertions.
       distance = std::min<std::size_t>(candidate.size() - wanted.size(), 2);
-    } else {
-      // Half of a two-letter word may be anything.
-      const std::size_t end = std::min(best_distance, std::max(wanted.size(), candidate.size()));
-      if (end > 0) distance = edit_distance(wanted, candidate, end - 1);
+    } else if (num_letters(in_name & ~in_wanted) < end) {
+      distance = edit_distance(wanted, candidate, end - 1);
     }
     if (distance && *distance < best_distance) {
       best_distance = *distance;
