@@ -14,7 +14,7 @@
 #include "ctl/reload.h"
 #include "ctl/uapi_value.h"
 #include "ctl/version.h"
-#include "mesh/nearest_name.h"
+#include "network/nearest_name.h"
 
 namespace hawser {
 

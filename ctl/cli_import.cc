@@ -16,8 +16,8 @@
 #include "ctl/key_file.h"
 #include "ctl/network_file.h"
 #include "ctl/set_request.h"
-#include "mesh/load.h"
-#include "mesh/name_rules.h"
+#include "network/load.h"
+#include "network/name_rules.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
@@ -91,12 +91,12 @@ class Importer {
   }
 
   void section(const WgQuickPeer& peer, const std::string& member) {
-    const Prefix mesh = file_.addresses.front().connected();
+    const Prefix tunnel = file_.addresses.front().connected();
     std::vector<Prefix> behind;
     std::optional<IpAddress> own;
     for (const Prefix& prefix : peer.allowed_ips) {
       const bool is_host = prefix.length() == prefix.address().bits();
-      if (is_host && !own && mesh.contains(prefix.address())) {
+      if (is_host && !own && tunnel.contains(prefix.address())) {
         own = prefix.address();
       } else {
         behind.push_back(prefix);
@@ -105,7 +105,7 @@ class Importer {
     if (!own) {
       return fault(peer.line, fmt::format("{}: AllowedIPs has no single address inside {}, which "
                                           "would be the member's own",
-                                          member, mesh.to_string()));
+                                          member, tunnel.to_string()));
     }
     if (!peer.endpoint) {
       return fault(peer.line, fmt::format("{}: there is no Endpoint, and in a full mesh everybody "

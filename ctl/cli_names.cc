@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "ctl/network_file.h"
-#include "mesh/address_plan_controllers_and_peers.h"
-#include "mesh/load.h"
-#include "mesh/plan.h"
+#include "network/address_plan_controllers_and_peers.h"
+#include "network/load.h"
+#include "network/plan.h"
 
 namespace hawser {
 
@@ -78,7 +78,7 @@ std::optional<IpAddress> find_in_status(const std::string& name, const Interface
   }
   if (!peer->is_controller) return std::nullopt;
   // Behind a controller stand other controllers' subnets, too: its own is the one of its name.
-  const Prefix network = mesh_network_prefix(status.network);
+  const Prefix network = network_prefix(status.network);
   const Prefix subnet = controller_subnet(network, peer->name);
   for (const std::string& text : peer->allowed_ips) {
     if (Prefix::parse(text) == subnet) return controller_address(subnet);

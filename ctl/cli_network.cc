@@ -10,12 +10,12 @@
 #include "ctl/key_file.h"
 #include "ctl/network_file.h"
 #include "ctl/reload.h"
-#include "mesh/load.h"
-#include "mesh/plan.h"
-#include "mesh/plan_diff.h"
-#include "mesh/plan_json.h"
-#include "mesh/plan_table.h"
-#include "mesh/plan_wg_quick.h"
+#include "network/load.h"
+#include "network/plan.h"
+#include "network/plan_diff.h"
+#include "network/plan_json.h"
+#include "network/plan_table.h"
+#include "network/plan_wg_quick.h"
 #include "noise/keys.h"
 
 namespace hawser {

@@ -9,8 +9,8 @@
 #include "ctl/cli_control.h"
 #include "ctl/cli_text.h"
 #include "ctl/echo_socket.h"
-#include "mesh/endpoint_name.h"
-#include "mesh/nearest_name.h"
+#include "network/endpoint_name.h"
+#include "network/nearest_name.h"
 #include "noise/keys.h"
 #include "tun/system_clock.h"
 

@@ -13,7 +13,7 @@
 #include "ctl/name_resolver.h"
 #include "dataplane/change.h"
 #include "dataplane/view.h"
-#include "mesh/plan.h"
+#include "network/plan.h"
 
 namespace hawser {
 

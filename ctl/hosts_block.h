@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "mesh/plan.h"
+#include "network/plan.h"
 
 namespace hawser {
 

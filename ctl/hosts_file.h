@@ -4,7 +4,7 @@
 
 #include "base/log_sink.h"
 #include "base/result.h"
-#include "mesh/plan.h"
+#include "network/plan.h"
 
 namespace hawser {
 

@@ -6,7 +6,7 @@
 
 #include "base/log_sink.h"
 #include "base/result.h"
-#include "mesh/plan.h"
+#include "network/plan.h"
 #include "tun/netlink_config.h"
 #include "tun/tunnel_state.h"
 

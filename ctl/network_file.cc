@@ -15,7 +15,7 @@
 
 #include "base/secret.h"
 #include "ctl/key_file.h"
-#include "mesh/load.h"
+#include "network/load.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {

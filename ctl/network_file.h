@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mesh/key_files.h"
-#include "mesh/plan.h"
+#include "network/key_files.h"
+#include "network/plan.h"
 #include "noise/keys.h"
 #include "routing/ip_address.h"
 
@@ -49,10 +49,10 @@ struct LoadedPlan {
   std::vector<std::string> warnings;  // "FILE:LINE: warning: …"
 };
 
-// Reads the network file and the key files, checks all of it (mesh/check.h), and derives the host's
-// plan. An Error has everything that is wrong: its first line says what is refused, each further
-// one is a problem, "FILE:LINE: error: THING: MESSAGE; REMEDY". A file that is missing is an error,
-// never an empty network. `local_addresses`: this machine's.
+// Reads the network file and the key files, checks all of it (network/check.h), and derives the
+// host's plan. An Error has everything that is wrong: its first line says what is refused, each
+// further one is a problem, "FILE:LINE: error: THING: MESSAGE; REMEDY". A file that is missing is
+// an error, never an empty network. `local_addresses`: this machine's.
 Result<LoadedPlan> load_plan(const NetworkSource& source,
                              std::span<const IpAddress> local_addresses);
 

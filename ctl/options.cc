@@ -16,8 +16,8 @@
 #include "ctl/control_socket.h"
 #include "ctl/status_report.h"
 #include "ctl/version.h"
-#include "mesh/nearest_name.h"
-#include "mesh/network.h"
+#include "network/nearest_name.h"
+#include "network/network.h"
 #include "tun/tun_device.h"
 
 namespace hawser {

@@ -3,7 +3,7 @@
 #include "ctl/network_file.h"
 #include "dataplane/change.h"
 #include "dataplane/overlay.h"
-#include "mesh/plan.h"
+#include "network/plan.h"
 
 namespace hawser {
 

@@ -17,8 +17,8 @@
 #include "ctl/hidden_key.h"
 #include "ctl/key_file.h"
 #include "ctl/uapi_value.h"
-#include "mesh/endpoint_name.h"
-#include "mesh/nearest_name.h"
+#include "network/endpoint_name.h"
+#include "network/nearest_name.h"
 
 namespace hawser {
 

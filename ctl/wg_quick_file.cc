@@ -12,8 +12,8 @@
 
 #include "ctl/hidden_key.h"
 #include "ctl/uapi_value.h"
-#include "mesh/name_rules.h"
-#include "mesh/nearest_name.h"
+#include "network/name_rules.h"
+#include "network/nearest_name.h"
 
 namespace hawser {
 

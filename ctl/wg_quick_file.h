@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mesh/endpoint_name.h"
-#include "mesh/plan.h"
+#include "network/endpoint_name.h"
+#include "network/plan.h"
 #include "noise/keys.h"
 #include "routing/ip_address.h"
 

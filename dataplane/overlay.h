@@ -11,8 +11,8 @@
 
 namespace hawser {
 
-// At most so many peers stand behind one prefix: 32 controllers (mesh/network.h), and 16 gateways
-// of one site (mesh/sites.h).
+// At most so many peers stand behind one prefix: 32 controllers (network/network.h), and 16
+// gateways of one site (network/sites.h).
 inline constexpr std::size_t kMaxOverlayPeers = 48;
 
 struct OverlayRoute {

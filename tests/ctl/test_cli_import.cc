@@ -7,8 +7,8 @@
 #include <string>
 
 #include "ctl/cli_import.h"
-#include "mesh/load.h"
-#include "mesh/plan.h"
+#include "network/load.h"
+#include "network/plan.h"
 #include "tests/ctl/temporary_directory.h"
 
 namespace hawser {

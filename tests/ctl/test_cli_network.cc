@@ -10,7 +10,7 @@
 #include "ctl/cli_keys.h"
 #include "ctl/cli_network.h"
 #include "ctl/key_file.h"
-#include "mesh/plan_wg_quick.h"
+#include "network/plan_wg_quick.h"
 #include "temporary_directory.h"
 
 namespace hawser {

@@ -315,7 +315,7 @@ TEST(Wait, WithoutANetworkASessionIsAllThatIsKnown) {
 }
 
 // The session of a member that died is good for three minutes still; nobody watches members.
-InterfaceStatus mesh(std::int64_t rx_bytes) {
+InterfaceStatus host(std::int64_t rx_bytes) {
   InterfaceStatus read = status();
   read.peers.resize(1);
   PeerStatus& member = read.peers[0];
@@ -332,7 +332,7 @@ InterfaceStatus mesh(std::int64_t rx_bytes) {
 
 TEST(Wait, ASessionWithADeadMemberIsNotEnough) {
   World world;
-  world.daemon = [](int) { return mesh(1000); };
+  world.daemon = [](int) { return host(1000); };
   const CliOutput output = wait_until_ready(handshake(), world.ports());
   EXPECT_EQ(output.exit_code, EXIT_FAILURE);
   EXPECT_THAT(output.err, HasSubstr("kingfisher, vpn1.example.com:51820: no answer"));
@@ -344,7 +344,7 @@ TEST(Wait, ASessionWithADeadMemberIsNotEnough) {
 TEST(Wait, WhereNobodyCanBeAskedItSaysSoAndTheRemedy) {
   World world;
   world.can_ask = Error{"probes cannot be sent; become root", EACCES};
-  world.daemon = [](int) { return mesh(1000); };
+  world.daemon = [](int) { return host(1000); };
   const CliOutput output = wait_until_ready(handshake(), world.ports());
   EXPECT_EQ(output.exit_code, EXIT_FAILURE);
   EXPECT_THAT(output.err, HasSubstr("kingfisher, vpn1.example.com:51820: it has a session, but "
@@ -352,14 +352,14 @@ TEST(Wait, WhereNobodyCanBeAskedItSaysSoAndTheRemedy) {
                                     "sent; become root"));
   EXPECT_THAT(output.err, Not(HasSubstr("no answer")));
   // Other traffic may tell all the same.
-  world.daemon = [](int query) { return mesh(query < 2 ? 1000 : 1096); };
+  world.daemon = [](int query) { return host(query < 2 ? 1000 : 1096); };
   world.num_queries = 0;
   EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
 }
 
 TEST(Wait, AMemberThatAnswersWhenAskedIsThere) {
   World world;
-  world.daemon = [](int query) { return mesh(query < 2 ? 1000 : 1096); };
+  world.daemon = [](int query) { return host(query < 2 ? 1000 : 1096); };
   EXPECT_EQ(wait_until_ready(handshake(), world.ports()).exit_code, 0);
   EXPECT_EQ(world.num_queries, 3);
   EXPECT_THAT(world.nudged, ElementsAre("kingfisher"));
@@ -368,7 +368,7 @@ TEST(Wait, AMemberThatAnswersWhenAskedIsThere) {
 TEST(Wait, OfAForwarderWithoutTunASessionIsAllThatIsKnown) {
   World world;
   world.daemon = [](int) {
-    InterfaceStatus read = mesh(1000);
+    InterfaceStatus read = host(1000);
     read.tun = false;
     return read;
   };
@@ -378,7 +378,7 @@ TEST(Wait, OfAForwarderWithoutTunASessionIsAllThatIsKnown) {
 TEST(Wait, OfVeryManyPeersFewAreAskedAtATime) {
   World world;
   world.daemon = [](int) {
-    InterfaceStatus read = mesh(1000);
+    InterfaceStatus read = host(1000);
     read.peers.resize(1000, read.peers[0]);
     for (std::size_t i = 0; i < 1000; ++i) read.peers[i].public_key = std::to_string(i);
     return read;

@@ -7,15 +7,15 @@
 
 #include "ctl/network_file.h"
 #include "tests/ctl/temporary_directory.h"
-#include "tests/mesh/support.h"
+#include "tests/network/support.h"
 
 namespace hawser {
 namespace {
 
-using mesh_test::controller_text;
-using mesh_test::kVpn;
-using mesh_test::line_with;
-using mesh_test::peer_text;
+using network_test::controller_text;
+using network_test::kVpn;
+using network_test::line_with;
+using network_test::peer_text;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -31,7 +31,7 @@ class NetworkFileTest : public ::testing::Test {
 
   void put_key(std::uint32_t number) {
     write_file(source_.private_key_file,
-               key_to_base64(mesh_test::private_key(number).bytes()) + "\n");
+               key_to_base64(network_test::private_key(number).bytes()) + "\n");
   }
   Result<LoadedPlan> load(const std::string& text, std::vector<IpAddress> local = {}) {
     write_file(source_.file, text);
@@ -106,7 +106,7 @@ TEST_F(NetworkFileTest, AKeyThatOthersMayReadIsRefused) {
 }
 
 TEST_F(NetworkFileTest, PresharedKeysAreFoundBesideTheFile) {
-  const std::string secret = key_to_base64(mesh_test::private_key(77).bytes());
+  const std::string secret = key_to_base64(network_test::private_key(77).bytes());
   write_file(directory_ / "laptop1.psk", secret + "\n");
   const std::string text = kVpn + controller_text("server1", 1) +
                            peer_text("laptop1", 2, "preshared_key_file = \"laptop1.psk\"\n");

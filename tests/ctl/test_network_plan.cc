@@ -8,26 +8,26 @@
 
 #include "ctl/plan_change.h"
 #include "dataplane/device.h"
-#include "tests/mesh/support.h"
+#include "tests/network/support.h"
 #include "tests/sim/seeded_random.h"
 
 namespace hawser {
 namespace {
 
-using mesh_test::controller_text;
-using mesh_test::good_network;
-using mesh_test::good_plan;
-using mesh_test::kFullMesh;
-using mesh_test::kVpn;
-using mesh_test::member_text;
-using mesh_test::peer_text;
+using network_test::controller_text;
+using network_test::good_network;
+using network_test::good_plan;
+using network_test::kFullMesh;
+using network_test::kVpn;
+using network_test::member_text;
+using network_test::peer_text;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::SeededRandom;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-PublicKey key_of(std::uint32_t number) { return mesh_test::private_key(number).derive_public(); }
+PublicKey key_of(std::uint32_t number) { return network_test::private_key(number).derive_public(); }
 
 const std::string kTwoAndTwo = kVpn + controller_text("server1", 1) +
                                controller_text("server2", 2) +
@@ -66,7 +66,7 @@ TEST(PlanChange, NamesAllPeersAndNoOthers) {
   ASSERT_THAT(change.peers, SizeIs(2));
   for (std::size_t i = 0; i < plan.peers.size(); ++i) {
     EXPECT_EQ(change.peers[i].public_key, plan.peers[i].public_key);
-    EXPECT_THAT(prefixes_of(change.peers[i]), mesh_test::strings(plan.peers[i].allowed_ips));
+    EXPECT_THAT(prefixes_of(change.peers[i]), network_test::strings(plan.peers[i].allowed_ips));
     EXPECT_EQ(change.peers[i].persistent_keepalive, 25);
   }
   EXPECT_EQ(change_of(change, 1).endpoint->to_string(), "192.0.2.1:51820");

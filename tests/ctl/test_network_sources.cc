@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <random>
 
-#include "mesh/address_plan_controllers_and_peers.h"
+#include "network/address_plan_controllers_and_peers.h"
 #include "tests/ctl/virtual_network.h"
 
 namespace hawser::testing {
@@ -68,19 +68,19 @@ std::string random_network(Random& random) {
     }
     return text.empty() ? text : "allowed_ips = [" + text + "]\n";
   };
-  std::string text = mesh_test::kVpn;
+  std::string text = network_test::kVpn;
   const std::uint32_t num_hubs = 1 + below(random, 3);
   const std::uint32_t num_hosts = num_hubs + 1 + below(random, 4);
   for (std::uint32_t i = 1; i <= num_hubs; ++i) {
     const std::string name = "hub" + std::to_string(i);
-    text += mesh_test::controller_text(name, i) + some_sites(name);
+    text += network_test::controller_text(name, i) + some_sites(name);
   }
   for (std::uint32_t i = num_hubs + 1; i <= num_hosts; ++i) {
     const std::string hub = "hub" + std::to_string(1 + below(random, num_hubs));
     const std::string name = "host" + std::to_string(i);
     // Of the hosts behind an exit in the file, some take it.
     const bool takes_exit = !exit.empty() && below(random, 2) == 1;
-    text += mesh_test::peer_text(
+    text += network_test::peer_text(
         name, i,
         "controller = \"" + hub + "\"\n" +
             (takes_exit ? "use_exit = \"" + exit + "\"\n" : std::string()) + some_sites(name));
@@ -101,7 +101,7 @@ IpAddress random_address_in(const Prefix& prefix, Random& random) {
 class Model {
  public:
   Model(const Network& network, const std::string& self) : network_(network) {
-    const Prefix all = mesh_network_prefix(network.name);
+    const Prefix all = network_prefix(network.name);
     for (const NetworkHost& host : network.hosts) {
       if (host.name == self) self_ = &host;
     }
@@ -170,8 +170,8 @@ class Surrounded {
   Surrounded(const Network& network, const HostPlan& plan) {
     DeviceOptions options;
     options.forward = ForwardMode::kDirect;
-    device_ =
-        std::make_unique<Node>(options, mesh_test::private_key(key_number(network, plan.host)), 7);
+    device_ = std::make_unique<Node>(options,
+                                     network_test::private_key(key_number(network, plan.host)), 7);
     device_->set_now(now_);
     HostRoutes routes;
     for (const InterfaceAddress& own : plan.interface.addresses) {
@@ -183,7 +183,8 @@ class Surrounded {
     device_->apply(plan_change(plan, nullptr, {}));
     for (const PlanPeer& peer : plan.peers) {
       const std::uint32_t number = key_number(network, peer.name);
-      auto node = std::make_unique<Node>(DeviceOptions{}, mesh_test::private_key(number), number);
+      auto node =
+          std::make_unique<Node>(DeviceOptions{}, network_test::private_key(number), number);
       PeerChange to_us =
           peer_change(device_->public_key(), {prefix("0.0.0.0/0"), prefix("::/0")}, at_device_);
       to_us.persistent_keepalive = 25;
@@ -249,7 +250,7 @@ class Surrounded {
   static std::uint32_t key_number(const Network& network, const std::string& name) {
     for (std::uint32_t i = 0; i < network.hosts.size(); ++i) {
       for (const NetworkHost& host : network.hosts) {
-        if (host.name == name && host.public_key->to_base64() == mesh_test::public_key(i + 1)) {
+        if (host.name == name && host.public_key->to_base64() == network_test::public_key(i + 1)) {
           return i + 1;
         }
       }
@@ -305,7 +306,7 @@ std::vector<IpAddress> telling_addresses(const Network& network, Random& random)
   std::vector<IpAddress> addresses;
   for (const NetworkHost& host : network.hosts) {
     for (const InterfaceAddress& own :
-         mesh_test::good_plan(network, host.name).interface.addresses) {
+         network_test::good_plan(network, host.name).interface.addresses) {
       addresses.push_back(own.address);
       addresses.push_back(random_address_in(Prefix(own.address, kPeerPrefixLen), random));
       addresses.push_back(random_address_in(Prefix(own.address, kControllerPrefixLen), random));
@@ -382,10 +383,10 @@ TEST(Sources, TheDeviceJudgesAsTheNetworkFileSays) {
     Random random(seed);
     const std::string text = random_network(random);
     SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + text);
-    const Network network = mesh_test::good_network(text);
+    const Network network = network_test::good_network(text);
     const std::vector<IpAddress> addresses = telling_addresses(network, random);
     for (const NetworkHost& host : network.hosts) {
-      const HostPlan plan = mesh_test::good_plan(network, host.name);
+      const HostPlan plan = network_test::good_plan(network, host.name);
       const Model model(network, host.name);
       Surrounded surrounded(network, plan);
       surrounded.connect();

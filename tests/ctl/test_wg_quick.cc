@@ -14,7 +14,7 @@
 #include "ctl/wg_quick_file.h"
 #include "ctl/wg_quick_hooks.h"
 #include "ctl/wg_quick_routing.h"
-#include "mesh/load.h"
+#include "network/load.h"
 #include "tests/ctl/temporary_directory.h"
 
 namespace hawser {

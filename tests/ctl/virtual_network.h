@@ -10,7 +10,7 @@
 #include "ctl/plan_change.h"
 #include "dataplane/device_state.h"
 #include "tests/dataplane/pair.h"
-#include "tests/mesh/support.h"
+#include "tests/network/support.h"
 
 namespace hawser::testing {
 
@@ -29,7 +29,7 @@ class VirtualHost {
   void start(const Now& now) {
     DeviceOptions options;
     if (plan_.role == HostRole::kController) options.forward = ForwardMode::kDirect;
-    node_ = std::make_unique<Node>(options, mesh_test::private_key(number_),
+    node_ = std::make_unique<Node>(options, network_test::private_key(number_),
                                    100 + number_ + starts_, TunFeatures{}, &store_);
     ++starts_;
     node_->set_now(now);
@@ -106,15 +106,16 @@ class VirtualNetwork {
                           const std::string& storage_more = "",
                           const std::string& network_more = "") {
     const std::string text =
-        mesh_test::kVpn + network_more + mesh_test::controller_text("server1", 1) +
-        mesh_test::controller_text("server2", 2) +
-        mesh_test::peer_text("laptop1", 3, "controller = \"server1\"\n") +
-        mesh_test::peer_text("printer", 4, "controller = \"server1\"\n" + printer_more) +
-        mesh_test::peer_text("storage", 5, "controller = \"server2\"\n" + storage_more);
-    const Network network = mesh_test::good_network(text);
+        network_test::kVpn + network_more + network_test::controller_text("server1", 1) +
+        network_test::controller_text("server2", 2) +
+        network_test::peer_text("laptop1", 3, "controller = \"server1\"\n") +
+        network_test::peer_text("printer", 4, "controller = \"server1\"\n" + printer_more) +
+        network_test::peer_text("storage", 5, "controller = \"server2\"\n" + storage_more);
+    const Network network = network_test::good_network(text);
     std::uint32_t number = 1;
     for (const char* const name : {"server1", "server2", "laptop1", "printer", "storage"}) {
-      hosts.push_back(std::make_unique<VirtualHost>(mesh_test::good_plan(network, name), number++));
+      hosts.push_back(
+          std::make_unique<VirtualHost>(network_test::good_plan(network, name), number++));
     }
   }
 

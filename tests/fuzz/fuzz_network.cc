@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "mesh/load.h"
-#include "mesh/plan.h"
+#include "network/load.h"
+#include "network/plan.h"
 #include "tests/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t len) {

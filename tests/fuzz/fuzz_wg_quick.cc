@@ -6,7 +6,7 @@
 #include "ctl/cli_import.h"
 #include "ctl/wg_quick_file.h"
 #include "ctl/wg_quick_routing.h"
-#include "mesh/load.h"
+#include "network/load.h"
 #include "tests/fuzz/option.h"
 #include "tests/fuzz/require.h"
 

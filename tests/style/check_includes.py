@@ -15,12 +15,12 @@ BELOW = {
     "noise": {"base"},
     "routing": {"base"},
     "dataplane": {"base", "noise", "routing"},
-    "mesh": {"base", "noise", "routing"},
+    "network": {"base", "noise", "routing"},
     "tun": {"base", "noise", "routing", "dataplane"},
-    "ctl": {"base", "noise", "routing", "dataplane", "mesh", "tun"},
+    "ctl": {"base", "noise", "routing", "dataplane", "network", "tun"},
 }
-# mesh may know what a key looks like, and nothing else of the protocol.
-NOISE_FOR_MESH = {"noise/keys.h", "noise/constants.h"}
+# network may know what a key looks like, and nothing else of the protocol.
+NOISE_FOR_NETWORK = {"noise/keys.h", "noise/constants.h"}
 # Headers that make system calls possible belong to these two rooms only.
 MAY_CALL_THE_SYSTEM = {"tun", "ctl"}
 SYSTEM_HEADERS = re.compile(
@@ -51,8 +51,8 @@ def complaints_about(room, path, text):
             yield f'{where}: "{target}" names no room; includes start at the top folder'
         elif other != room and other not in BELOW[room]:
             yield f"{where}: {room}/ may not include {other}/ ({target})"
-        elif room == "mesh" and other == "noise" and target not in NOISE_FOR_MESH:
-            yield f"{where}: mesh/ may know noise's key types only, not {target}"
+        elif room == "network" and other == "noise" and target not in NOISE_FOR_NETWORK:
+            yield f"{where}: network/ may know noise's key types only, not {target}"
 
 
 def check(root):
@@ -74,13 +74,13 @@ def self_test():
         "routing": '#include "noise/keys.h"',
         "dataplane": "#include <sys/socket.h>",
         "base": "auto t = std::chrono::steady_clock::now();",
-        "mesh": '#include "noise/handshake.h"',
+        "network": '#include "noise/handshake.h"',
         "tun": '#include "ctl/daemon.h"',
         "ctl": '#include "peer.h"',
     }
     missed = [room for room, line in bad.items() if not list(complaints_about(room, "x.h", line))]
-    good = {"tun": "#include <sys/socket.h>", "ctl": '#include "mesh/plan.h"',
-            "mesh": '#include "noise/keys.h"', "dataplane": "#include <sys/uio.h>"}
+    good = {"tun": "#include <sys/socket.h>", "ctl": '#include "network/plan.h"',
+            "network": '#include "noise/keys.h"', "dataplane": "#include <sys/uio.h>"}
     wrong = [room for room, line in good.items() if list(complaints_about(room, "x.h", line))]
     return [f"a broken rule in {room}/ goes unnoticed" for room in missed] + [
         f"a good line in {room}/ is refused" for room in wrong]
