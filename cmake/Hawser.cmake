@@ -7,6 +7,10 @@ target_compile_options(hawser_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(hawser_flags INTERFACE -Wcast-align=strict)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # It takes a file that another includes for a header, in which this would be a mistake.
+  target_compile_options(hawser_flags INTERFACE -Wno-subobject-linkage)
+endif()
 if(HAWSER_WERROR)
   target_compile_options(hawser_flags INTERFACE -Werror)
 endif()
@@ -34,20 +38,4 @@ function(hawser_room name)
   if(NOT ROOM_EXCEPTIONS)
     target_compile_options(hawser_${name} PRIVATE -fno-exceptions)
   endif()
-endfunction()
-
-# hawser_precompile(HEADERS... TARGETS...)
-# With HAWSER_PCH the targets share these headers precompiled, by way of the first one. For the
-# presets that build everything once more; `dev` and `release` compile each file as it is written (and
-# g++ 12 warns of its own library where that is precompiled).
-function(hawser_precompile)
-  cmake_parse_arguments(PCH "" "" "HEADERS;TARGETS" ${ARGN})
-  if(NOT HAWSER_PCH)
-    return()
-  endif()
-  list(POP_FRONT PCH_TARGETS first)
-  target_precompile_headers(${first} PRIVATE ${PCH_HEADERS})
-  foreach(target ${PCH_TARGETS})
-    target_precompile_headers(${target} REUSE_FROM ${first})
-  endforeach()
 endfunction()

@@ -9,7 +9,7 @@ namespace hawser {
 namespace {
 
 // A fifth of the second in which a controller's liveness is asked for.
-constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kCarrierPoll = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -44,7 +44,7 @@ void CarrierWatch::run(const std::stop_token& stop) {
       carrier_ = std::move(carrier);
     }
     std::unique_lock lock(waiting);
-    timer.wait_for(lock, stop, kPoll, [] { return false; });
+    timer.wait_for(lock, stop, kCarrierPoll, [] { return false; });
   }
 }
 

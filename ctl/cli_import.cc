@@ -16,6 +16,7 @@
 #include "ctl/key_file.h"
 #include "ctl/network_file.h"
 #include "ctl/set_request.h"
+#include "ctl/write_whole.h"
 #include "network/load.h"
 #include "network/name_rules.h"
 #include "tun/unique_fd.h"
@@ -160,21 +161,10 @@ std::string own_host() {
   return host_name_fault(host).empty() ? host : "this";
 }
 
-// 0, or why not all of it could be written.
-int write_whole(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return errno;
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return ::fsync(fd) == 0 ? 0 : errno;
-}
-
 // A new file only, and whole.
 Status write_new(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  const int error = fd ? write_whole(fd.get(), text) : errno;
+  const int error = fd ? write_to_disk(fd.get(), text) : errno;
   if (error == 0) return {};
   if (fd) ::unlink(path.c_str());
   return Error{fmt::format("{}: {}", path, std::strerror(error)), error};

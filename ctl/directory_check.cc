@@ -21,18 +21,14 @@ Error refuse(const std::string& path, const char* option, const std::string& wha
 // As many as the kernel follows.
 constexpr int kMaxLinks = 40;
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
-}
-
 bool is_trusted(uid_t user) { return user == 0 || user == ::geteuid(); }
 
 // Could somebody else put another link in the place of this one? In a sticky directory only who
 // owns it can.
 bool is_link_safe(const std::string& path, const struct stat& link) {
   struct stat parent {};
-  if (!is_trusted(link.st_uid) || ::stat(parent_of(path).c_str(), &parent) != 0) return false;
+  if (!is_trusted(link.st_uid) || ::stat(parent_directory(path).c_str(), &parent) != 0)
+    return false;
   const bool others_write = (parent.st_mode & (S_IWGRP | S_IWOTH)) != 0;
   return is_trusted(parent.st_uid) && (!others_write || (parent.st_mode & S_ISVTX) != 0);
 }
@@ -52,12 +48,17 @@ Status check_links(std::string path, const char* option) {
     const ssize_t len = ::readlink(path.c_str(), target.data(), target.size());
     if (len <= 0) return {};
     const std::string to(target.data(), static_cast<std::size_t>(len));
-    path = to.front() == '/' ? to : fmt::format("{}/{}", parent_of(path), to);
+    path = to.front() == '/' ? to : fmt::format("{}/{}", parent_directory(path), to);
   }
   return {};
 }
 
 }  // namespace
+
+std::string parent_directory(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+}
 
 Status check_directory(const std::string& path, const char* option) {
   if (Status safe = check_links(path, option); !safe) return safe;

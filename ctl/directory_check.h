@@ -12,4 +12,7 @@ namespace hawser {
 // `option` ("--control-dir") is the remedy that the error names beside chown and chmod.
 Status check_directory(const std::string& path, const char* option);
 
+// Where the last component of a path lies: "." without a '/'.
+std::string parent_directory(const std::string& path);
+
 }  // namespace hawser

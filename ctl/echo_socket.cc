@@ -13,13 +13,14 @@
 #include <span>
 #include <vector>
 
+#include "routing/ip_packet.h"
+
 namespace hawser {
 
 namespace {
 
 // Ours have 64 bytes, and an IPv4 header of at most 60 in front; longer ones are cut and not ours.
 constexpr std::size_t kReceiveLen = 256;
-constexpr std::size_t kMinIpv4HeaderLen = 20;
 
 std::optional<sockaddr_storage> to_sockaddr(const IpAddress& address, socklen_t& len) {
   sockaddr_storage storage{};

@@ -18,27 +18,29 @@
 #include <optional>
 #include <utility>
 
+#include "ctl/directory_check.h"
 #include "ctl/hosts_block.h"
 #include "ctl/lock_file.h"
+#include "ctl/write_whole.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
 
 namespace {
 
-constexpr mode_t kMode = 0644;  // of a hosts file that was not there
+constexpr mode_t kNewFileMode = 0644;  // of a hosts file that was not there
 // Nobody's hosts file; protects against being pointed at a device or a disk image.
-constexpr std::size_t kMaxFileLen = std::size_t{64} << 20;
+constexpr std::size_t kMaxHostsFileLen = std::size_t{64} << 20;
 
 // Others hold the lock for as long as a small file takes to write. Who holds it for longer is
 // stopped, or its disk hangs: there will be another try.
-constexpr auto kLockWait = std::chrono::milliseconds(500);
+constexpr auto kHostsLockWait = std::chrono::milliseconds(500);
 
 // Each returns 0, or an errno.
 
 int read_whole(int fd, std::string& text) {
   std::array<char, 65536> piece{};
-  while (text.size() <= kMaxFileLen) {
+  while (text.size() <= kMaxHostsFileLen) {
     const ssize_t got = ::read(fd, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
@@ -46,16 +48,6 @@ int read_whole(int fd, std::string& text) {
     text.append(piece.data(), static_cast<std::size_t>(got));
   }
   return EFBIG;
-}
-
-int write_whole(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return errno;
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return 0;
 }
 
 void copy_security_label(int from, int to) {
@@ -77,10 +69,8 @@ int write_new(const std::string& path, int like, const std::string& text) {
     if (::fchown(fd.get(), info.st_uid, info.st_gid) != 0) return errno;
     copy_security_label(like, fd.get());
   }
-  if (::fchmod(fd.get(), is_new ? kMode : info.st_mode & 07777) != 0) return errno;
-  const int error = write_whole(fd.get(), text);
-  if (error != 0) return error;
-  return ::fsync(fd.get()) == 0 ? 0 : errno;
+  if (::fchmod(fd.get(), is_new ? kNewFileMode : info.st_mode & 07777) != 0) return errno;
+  return write_to_disk(fd.get(), text);
 }
 
 int rewrite_in_place(const std::string& path, const std::string& before, const std::string& text) {
@@ -94,11 +84,6 @@ int rewrite_in_place(const std::string& path, const std::string& before, const s
   if (error != 0) return error;
   if (::ftruncate(fd.get(), static_cast<off_t>(text.size())) != 0) return errno;
   return ::fsync(fd.get()) == 0 ? 0 : errno;
-}
-
-std::string directory_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
 }
 
 // The file itself, behind symbolic links; a path that leads nowhere stays as it is.
@@ -121,8 +106,8 @@ bool may_rewrite(int code, const std::string& before, const std::string& after) 
 // file, and the container's only daemon.
 Result<std::optional<LockFile>> lock_beside(const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
-  auto taken =
-      LockFile::take(fmt::format("{}/.{}.hawser.lock", directory_of(path), name), kLockWait, {});
+  auto taken = LockFile::take(fmt::format("{}/.{}.hawser.lock", parent_directory(path), name),
+                              kHostsLockWait, {});
   if (taken) return std::optional<LockFile>(std::move(*taken));
   if (is_unwritable(taken.error().code)) return std::optional<LockFile>();
   return taken.error();
@@ -171,7 +156,7 @@ template <class Edit>
 Status HostsFile::edit(Edit edit) {
   const std::string real_path = real_path_of(path_);
   const UniqueFd directory(
-      ::open(directory_of(real_path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      ::open(parent_directory(real_path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return error("find the directory of the", errno);
   const auto lock = lock_beside(real_path);
   if (!lock) return error("lock", lock.error().message, lock.error().code);

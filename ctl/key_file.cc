@@ -13,6 +13,7 @@
 
 #include "base/secret.h"
 #include "ctl/hidden_key.h"
+#include "ctl/write_whole.h"
 #include "tun/unique_fd.h"
 
 namespace hawser {
@@ -20,7 +21,7 @@ namespace hawser {
 namespace {
 
 // A key is 44 characters; a file with more than some white space beside it is not a key file.
-constexpr std::size_t kMaxFileLen = 128;
+constexpr std::size_t kMaxKeyFileLen = 128;
 
 // What is in a file, for messages.
 struct KeyKind {
@@ -32,26 +33,28 @@ constexpr KeyKind kPrivate{"private", "`wg genkey` or `hawser keygen` write them
 constexpr KeyKind kPreshared{"preshared", "`wg genpsk` or `hawser keygen --preshared` write them",
                              "hawser keygen --preshared"};
 
-Error file_error(const KeyKind& kind, const std::string& path, const std::string& what, int code) {
+Error key_file_error(const KeyKind& kind, const std::string& path, const std::string& what,
+                     int code) {
   return Error{fmt::format("{} key file {}: {}", kind.name, path, what), code};
 }
 
 Status check_access(const KeyKind& kind, const std::string& path, int fd) {
   struct stat info {};
-  if (::fstat(fd, &info) != 0) return file_error(kind, path, std::strerror(errno), errno);
-  if (!S_ISREG(info.st_mode)) return file_error(kind, path, "it is not a regular file", EINVAL);
+  if (::fstat(fd, &info) != 0) return key_file_error(kind, path, std::strerror(errno), errno);
+  if (!S_ISREG(info.st_mode)) return key_file_error(kind, path, "it is not a regular file", EINVAL);
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return file_error(
+    return key_file_error(
         kind, path,
         fmt::format("its mode {:04o} lets others read or change it; run: chmod 600 {}",
                     info.st_mode & 07777, path),
         EACCES);
   }
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-    return file_error(kind, path,
-                      fmt::format("it belongs to user {}, who could change it; run: chown {} {}",
-                                  info.st_uid, ::geteuid(), path),
-                      EACCES);
+    return key_file_error(
+        kind, path,
+        fmt::format("it belongs to user {}, who could change it; run: chown {} {}", info.st_uid,
+                    ::geteuid(), path),
+        EACCES);
   }
   return {};
 }
@@ -67,16 +70,6 @@ ssize_t read_whole(int fd, std::span<char> out) {
     used += static_cast<std::size_t>(got);
   }
   return static_cast<ssize_t>(used);
-}
-
-bool write_whole(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return true;
 }
 
 template <class Text>
@@ -107,22 +100,22 @@ Result<Key> read_key_file(const KeyKind& kind, const std::string& path) {
         EINVAL};
   }
   if (!fd && errno == ENOENT) {
-    return file_error(kind, path,
-                      fmt::format("{}; make one: {} {}", std::strerror(errno), kind.command, path),
-                      ENOENT);
+    return key_file_error(
+        kind, path, fmt::format("{}; make one: {} {}", std::strerror(errno), kind.command, path),
+        ENOENT);
   }
-  if (!fd) return file_error(kind, path, std::strerror(errno), errno);
+  if (!fd) return key_file_error(kind, path, std::strerror(errno), errno);
   if (Status access = check_access(kind, path, fd.get()); !access) return access.error();
 
-  std::array<char, kMaxFileLen> text{};
+  std::array<char, kMaxKeyFileLen> text{};
   const ssize_t len = read_whole(fd.get(), text);
   const int error = errno;
   std::optional<Key> key;
   if (len > 0) key = parse_key<Key>({text.data(), static_cast<std::size_t>(len)});
   wipe_text(text);
-  if (len < 0) return file_error(kind, path, std::strerror(error), error);
+  if (len < 0) return key_file_error(kind, path, std::strerror(error), error);
   if (!key) {
-    return file_error(
+    return key_file_error(
         kind, path,
         fmt::format("it does not hold a key; 44 characters of base64 are wanted, as {}",
                     kind.makers),
@@ -153,19 +146,19 @@ Status write_key_file(const KeyKind& kind, const std::string& path, const Key& k
   const UniqueFd fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly));
   if (!fd) {
-    return file_error(kind, path,
-                      errno == EEXIST ? "it is there already and is not overwritten; remove it, or "
-                                        "choose another name"
-                                      : std::strerror(errno),
-                      errno);
+    return key_file_error(kind, path,
+                          errno == EEXIST
+                              ? "it is there already and is not overwritten; remove it, or "
+                                "choose another name"
+                              : std::strerror(errno),
+                          errno);
   }
   std::string text = key_to_base64(key.bytes()) + "\n";
-  const bool written = write_whole(fd.get(), text) && ::fsync(fd.get()) == 0;
-  const int error = errno;
+  const int error = write_to_disk(fd.get(), text);
   wipe_text(text);
-  if (written) return {};
+  if (error == 0) return {};
   ::unlink(path.c_str());
-  return file_error(kind, path, std::strerror(error), error);
+  return key_file_error(kind, path, std::strerror(error), error);
 }
 
 }  // namespace

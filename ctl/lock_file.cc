@@ -19,7 +19,7 @@ namespace hawser {
 
 namespace {
 
-constexpr mode_t kMode = 0600;
+constexpr mode_t kLockFileMode = 0600;
 constexpr auto kPause = std::chrono::milliseconds(20);
 
 Error lock_error(const std::string& path, const std::string& what, int code) {
@@ -28,7 +28,8 @@ Error lock_error(const std::string& path, const std::string& what, int code) {
 
 // A FIFO or a device that somebody put there must neither block us nor be written to.
 Result<UniqueFd> open_lock(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kMode));
+  UniqueFd fd(
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kLockFileMode));
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0) {
     const int code = errno;

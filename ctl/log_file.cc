@@ -13,9 +13,9 @@ namespace hawser {
 
 namespace {
 
-constexpr mode_t kMode = 0640;
+constexpr mode_t kLogFileMode = 0640;
 
-Error file_error(const std::string& path, const std::string& what, int code) {
+Error log_file_error(const std::string& path, const std::string& what, int code) {
   return Error{fmt::format("log file {}: {}; choose another with --log-file", path, what), code};
 }
 
@@ -23,13 +23,14 @@ Error file_error(const std::string& path, const std::string& what, int code) {
 Result<UniqueFd> open_regular(const std::string& path) {
   UniqueFd fd(::open(path.c_str(),
                      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
-                     kMode));
+                     kLogFileMode));
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0) {
     const int code = errno;
-    return file_error(path, code == ELOOP ? "it is a symbolic link" : std::strerror(code), code);
+    return log_file_error(path, code == ELOOP ? "it is a symbolic link" : std::strerror(code),
+                          code);
   }
-  if (!S_ISREG(info.st_mode)) return file_error(path, "it is not a regular file", EINVAL);
+  if (!S_ISREG(info.st_mode)) return log_file_error(path, "it is not a regular file", EINVAL);
   return fd;
 }
 

@@ -23,10 +23,10 @@ namespace hawser {
 namespace {
 
 // 10,000 peers with everything set take 3 MB.
-constexpr std::size_t kMaxFileLen = std::size_t{16} << 20;
+constexpr std::size_t kMaxNetworkFileLen = std::size_t{16} << 20;
 constexpr std::size_t kFirstReadLen = 65536;
 
-void wipe_text(std::string& text) {
+void wipe_pieces(std::string& text) {
   wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
 }
 
@@ -34,7 +34,7 @@ void wipe_text(std::string& text) {
 void grow(std::string& text) {
   std::string larger(std::max(kFirstReadLen, 2 * text.size()), '\0');
   std::copy(text.begin(), text.end(), larger.begin());
-  wipe_text(text);
+  wipe_pieces(text);
   text = std::move(larger);
 }
 
@@ -42,11 +42,11 @@ Error text_error(const std::string& path, const std::string& what, int code) {
   return Error{fmt::format("{}: {}", path, what), code};
 }
 
-Error file_error(const std::string& path, const std::string& what, int code) {
+Error network_file_error(const std::string& path, const std::string& what, int code) {
   return Error{fmt::format("network file {}: {}", path, what), code};
 }
 
-Error refuse(const std::string& file, const std::vector<Problem>& problems) {
+Error refuse_network(const std::string& file, const std::vector<Problem>& problems) {
   std::string lines;
   std::size_t num_errors = 0;
   for (const Problem& problem : problems) {
@@ -109,7 +109,7 @@ Result<std::string> read_text_file(const std::string& path) {
   std::string text;
   std::size_t len = 0;
   int error = EFBIG;
-  while (len <= kMaxFileLen) {
+  while (len <= kMaxNetworkFileLen) {
     if (len == text.size()) grow(text);
     const ssize_t got = ::read(fd.get(), text.data() + len, text.size() - len);
     if (got < 0 && errno == EINTR) continue;
@@ -123,11 +123,12 @@ Result<std::string> read_text_file(const std::string& path) {
     }
     len += static_cast<std::size_t>(got);
   }
-  wipe_text(text);
+  wipe_pieces(text);
   return text_error(
       path,
-      error == EFBIG ? fmt::format("it is longer than {} bytes; is it the right file?", kMaxFileLen)
-                     : std::strerror(error),
+      error == EFBIG
+          ? fmt::format("it is longer than {} bytes; is it the right file?", kMaxNetworkFileLen)
+          : std::strerror(error),
       error);
 }
 
@@ -173,7 +174,7 @@ Result<LoadedPlan> load_plan(const NetworkSource& source,
   context.key_files = &key_files;
   LoadedNetwork loaded = load_network(*text, context);
   if (!loaded.usable()) {
-    Error error = refuse(source.file, loaded.problems);
+    Error error = refuse_network(source.file, loaded.problems);
     if (!key) error.message += "\n" + key.error().message;
     return error;
   }
@@ -183,7 +184,7 @@ Result<LoadedPlan> load_plan(const NetworkSource& source,
   }
 
   Result<HostPlan> plan = plan_host(loaded.network, source.host);
-  if (!plan) return file_error(source.file, plan.error().message, EINVAL);
+  if (!plan) return network_file_error(source.file, plan.error().message, EINVAL);
   LoadedPlan out;
   out.plan = std::move(*plan);
   out.private_key = std::move(*key);

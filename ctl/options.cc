@@ -31,12 +31,9 @@ constexpr const char* kNoHostsFile = "none";
 constexpr std::string_view kEnvironmentPrefix = "HAWSER_";
 // More threads than any host we know has cores for.
 constexpr std::uint64_t kMaxWorkers = 1024;
-// IPv4's smallest (RFC 791) and the largest that a TUN device takes.
-constexpr std::uint64_t kMinMtu = 68;
-constexpr std::uint64_t kMaxMtu = 65535;
 
 // Everything as text: one place then checks the values and words what is wrong with them.
-struct Texts {
+struct OptionTexts {
   std::string interface;
   bool foreground = false;
   bool no_tun = false;
@@ -73,7 +70,7 @@ void add_text(CLI::App& app, const char* name, std::string& text, const char* ty
       ->envname(environment_name(name));
 }
 
-void declare_options(CLI::App& app, Texts& texts) {
+void declare_options(CLI::App& app, OptionTexts& texts) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("-V,--version", fmt::format("hawserd {}", kVersion));
   app.add_option("INTERFACE", texts.interface,
@@ -133,7 +130,7 @@ std::vector<std::string> option_names(const CLI::App& app) {
 }
 
 // One line for arguments that nobody wanted.
-std::string describe_extras(const CLI::App& app) {
+std::string describe_extra_options(const CLI::App& app) {
   const std::vector<std::string> extras = app.remaining();
   const auto option = std::find_if(extras.begin(), extras.end(),
                                    [](const std::string& word) { return word.starts_with('-'); });
@@ -151,10 +148,11 @@ std::string describe_extras(const CLI::App& app) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// Checker turns Texts into DaemonOptions; the first thing that is wrong stays in error().
-class Checker {
+// OptionChecker turns OptionTexts into DaemonOptions; the first thing that is wrong stays in
+// error().
+class OptionChecker {
  public:
-  explicit Checker(const Texts& texts) : texts_(texts) {}
+  explicit OptionChecker(const OptionTexts& texts) : texts_(texts) {}
 
   DaemonOptions check();
   const std::string& error() const { return error_; }
@@ -185,7 +183,7 @@ class Checker {
   void check_directories(DaemonOptions& out);
   int descriptor(const char* variable);
 
-  const Texts& texts_;
+  const OptionTexts& texts_;
   std::string error_;
 };
 
@@ -202,8 +200,8 @@ std::optional<std::uint64_t> to_number(std::string_view text, int base = 10) {
   return value;
 }
 
-std::uint64_t Checker::number(std::string_view option, std::string_view text, std::uint64_t min,
-                              std::uint64_t max, std::uint64_t otherwise) {
+std::uint64_t OptionChecker::number(std::string_view option, std::string_view text,
+                                    std::uint64_t min, std::uint64_t max, std::uint64_t otherwise) {
   if (text.empty()) return otherwise;
   const auto value = to_number(text);
   if (value && *value >= min && *value <= max) return *value;
@@ -212,8 +210,8 @@ std::uint64_t Checker::number(std::string_view option, std::string_view text, st
 }
 
 template <class Value, std::size_t N>
-Value Checker::choice(std::string_view option, std::string_view text,
-                      const std::array<Value, N>& choices) {
+Value OptionChecker::choice(std::string_view option, std::string_view text,
+                            const std::array<Value, N>& choices) {
   std::string names;
   for (const Value value : choices) {
     if (to_string(value) == text) return value;
@@ -223,7 +221,7 @@ Value Checker::choice(std::string_view option, std::string_view text,
   return choices.front();
 }
 
-void Checker::check_interface(DaemonOptions& out) {
+void OptionChecker::check_interface(DaemonOptions& out) {
   if (texts_.interface.empty()) {
     if (texts_.network.empty()) fail("no INTERFACE is given; see hawserd --help");
     return;
@@ -234,7 +232,7 @@ void Checker::check_interface(DaemonOptions& out) {
   out.interface = texts_.interface;
 }
 
-void Checker::check_forward(DaemonOptions& out) {
+void OptionChecker::check_forward(DaemonOptions& out) {
   out.forward = out.no_tun ? ForwardMode::kDirect : ForwardMode::kKernel;
   if (texts_.forward.empty()) return;
   out.forward = choice("forward", texts_.forward,
@@ -245,13 +243,13 @@ void Checker::check_forward(DaemonOptions& out) {
 }
 
 // With --network the addresses are known: load_network_plan() refuses it.
-void Checker::check_mtu(DaemonOptions& out) {
+void OptionChecker::check_mtu(DaemonOptions& out) {
   if (!texts_.network.empty() || out.mtu >= kMinMtuV6) return;
   warn(out, fmt::format("--mtu {} is less than the {} that IPv6 needs: {} carries IPv4 only",
                         out.mtu, kMinMtuV6, out.interface));
 }
 
-void Checker::check_addresses(DaemonOptions& out) {
+void OptionChecker::check_addresses(DaemonOptions& out) {
   for (const std::string& text : texts_.addresses) {
     // A prefix would mask the host bits, and those are what is wanted.
     const std::size_t slash = text.find('/');
@@ -272,7 +270,7 @@ void Checker::check_addresses(DaemonOptions& out) {
   }
 }
 
-void Checker::check_fwmark(DaemonOptions& out) {
+void OptionChecker::check_fwmark(DaemonOptions& out) {
   const std::string_view text = texts_.fwmark;
   if (text.empty() || text == "off") return;
   const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
@@ -291,7 +289,7 @@ std::optional<Verbosity> to_verbosity(std::string_view text) {
   return std::nullopt;
 }
 
-void Checker::check_log_level(DaemonOptions& out) {
+void OptionChecker::check_log_level(DaemonOptions& out) {
   if (texts_.log_level.empty()) {
     // Other programs read LOG_LEVEL, too, and know other words: those are no reason not to start.
     const std::string_view given = environment("LOG_LEVEL");
@@ -313,7 +311,7 @@ void Checker::check_log_level(DaemonOptions& out) {
 }
 
 // In the background the working directory is "/".
-std::string Checker::absolute(const std::string& path) {
+std::string OptionChecker::absolute(const std::string& path) {
   if (path.empty()) return path;
   std::error_code error;
   std::string result = std::filesystem::absolute(path, error).string();
@@ -321,14 +319,14 @@ std::string Checker::absolute(const std::string& path) {
   return result;
 }
 
-void Checker::check_directories(DaemonOptions& out) {
+void OptionChecker::check_directories(DaemonOptions& out) {
   out.state_dir = absolute(texts_.state_dir);
   out.control_dir = absolute(texts_.control_dir);
   out.private_key_file = absolute(texts_.private_key_file);
   out.log_file = absolute(texts_.log_file);
 }
 
-void Checker::check_network(DaemonOptions& out) {
+void OptionChecker::check_network(DaemonOptions& out) {
   if (texts_.network.empty()) {
     if (!texts_.host.empty()) fail("--host says which host of a --network this is; give both");
     if (!texts_.hosts_file.empty()) fail("--hosts-file goes with --network FILE; give both");
@@ -349,7 +347,7 @@ void Checker::check_network(DaemonOptions& out) {
   if (!texts_.listen_port.empty()) network.listen_port = out.listen_port;
 }
 
-int Checker::descriptor(const char* variable) {
+int OptionChecker::descriptor(const char* variable) {
   const std::string_view text = environment(variable);
   if (text.empty()) return -1;
   const auto number = to_number(text);
@@ -360,7 +358,7 @@ int Checker::descriptor(const char* variable) {
   return -1;
 }
 
-DaemonOptions Checker::check() {
+DaemonOptions OptionChecker::check() {
   DaemonOptions out;
   check_interface(out);
   out.foreground = texts_.foreground || environment("WG_PROCESS_FOREGROUND") == "1";
@@ -413,7 +411,7 @@ OptionsOutcome usage_error(const std::string& text) {
 
 OptionsOutcome parse_daemon_options(int argc, const char* const* argv) {
   CLI::App app{"Hawser's WireGuard daemon", "hawserd"};
-  Texts texts;
+  OptionTexts texts;
   try {
     declare_options(app, texts);
     app.parse(argc, argv);
@@ -422,11 +420,11 @@ OptionsOutcome parse_daemon_options(int argc, const char* const* argv) {
   } catch (const CLI::CallForVersion&) {
     return {std::nullopt, fmt::format("hawserd {}\n", kVersion), 0};
   } catch (const CLI::ExtrasError&) {
-    return usage_error(describe_extras(app));
+    return usage_error(describe_extra_options(app));
   } catch (const CLI::Error& error) {
     return usage_error(first_line(error.what()));
   }
-  Checker checker(texts);
+  OptionChecker checker(texts);
   DaemonOptions options = checker.check();
   if (!checker.error().empty()) return usage_error(checker.error());
   warn_of_unknown_variables(app, options);

@@ -11,6 +11,10 @@
 
 namespace hawser {
 
+// IPv4's smallest (RFC 791) and the largest that a TUN device takes.
+inline constexpr std::uint64_t kMinMtu = 68;
+inline constexpr std::uint64_t kMaxMtu = 65535;
+
 enum class Verbosity : std::uint8_t { kSilent, kError, kInfo, kDebug };
 
 // --network: the host's share of a network, as a file describes it. Paths are absolute.

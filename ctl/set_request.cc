@@ -37,7 +37,7 @@ std::size_t room_for(const DeviceChange& change) {
   return len;
 }
 
-void append_key(std::string& out, std::string_view name, std::span<const std::uint8_t> key) {
+void append_secret(std::string& out, std::string_view name, std::span<const std::uint8_t> key) {
   const SecretText hex(to_hex(key));
   out.append(name).append("=").append(hex.view()).append("\n");
 }
@@ -47,7 +47,7 @@ void append_peer(std::string& out, const PeerChange& peer) {
   fmt::format_to(to, "public_key={}\n", to_hex(peer.public_key.bytes));
   if (peer.remove) out += "remove=true\n";
   if (peer.update_only) out += "update_only=true\n";
-  if (peer.preshared_key) append_key(out, "preshared_key", peer.preshared_key->bytes());
+  if (peer.preshared_key) append_secret(out, "preshared_key", peer.preshared_key->bytes());
   if (peer.endpoint) fmt::format_to(to, "endpoint={}\n", peer.endpoint->to_string());
   if (peer.persistent_keepalive) {
     fmt::format_to(to, "persistent_keepalive_interval={}\n", *peer.persistent_keepalive);
@@ -56,17 +56,6 @@ void append_peer(std::string& out, const PeerChange& peer) {
   for (const AllowedIpChange& item : peer.allowed_ips) {
     fmt::format_to(to, "allowed_ip={}{}\n", item.remove ? "-" : "", item.prefix.to_string());
   }
-}
-
-std::optional<std::uint32_t> parse_mark(std::string_view text) {
-  if (text == "off") return 0;
-  const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
-  if (is_hex) text.remove_prefix(2);
-  std::uint32_t mark = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, mark, is_hex ? 16 : 10);
-  if (text.empty() || parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
-  return mark;
 }
 
 // "none": a file without anything in it, as wg(8) takes a key away.
@@ -233,7 +222,7 @@ SecretText make_set_request(const DeviceChange& change) {
   out.reserve(room_for(change));
   out += "set=1\n";
   const auto to = std::back_inserter(out);
-  if (change.private_key) append_key(out, "private_key", change.private_key->bytes());
+  if (change.private_key) append_secret(out, "private_key", change.private_key->bytes());
   if (change.listen_port) fmt::format_to(to, "listen_port={}\n", *change.listen_port);
   if (change.fwmark) fmt::format_to(to, "fwmark={}\n", *change.fwmark);
   if (change.replace_peers) out += "replace_peers=true\n";

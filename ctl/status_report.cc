@@ -12,10 +12,10 @@ namespace hawser {
 
 namespace {
 
-using PeersByKey = std::unordered_map<PublicKey, const PeerView*>;
+using ViewsByKey = std::unordered_map<PublicKey, const PeerView*>;
 
 // Appends key=value lines.
-class Lines {
+class ReportLines {
  public:
   template <class T>
   void add(std::string_view key, const T& value) {
@@ -38,21 +38,21 @@ class Lines {
 };
 
 // A reason comes from a library or the kernel; a line break in it would begin a new key.
-std::string one_line(std::string text) {
+std::string without_line_breaks(std::string text) {
   for (char& c : text) {
     if (c == '\n' || c == '\r') c = ' ';
   }
   return text;
 }
 
-void add_facts(Lines& lines, const StatusFacts& facts) {
+void add_facts(ReportLines& lines, const StatusFacts& facts) {
   lines.add("version", kVersion);
   lines.add("interface", facts.interface);
   lines.add("forward", to_string(facts.forward));
   lines.add("tun", facts.has_tun);
   lines.add("up", facts.is_up);
   lines.add("engine", facts.engine);
-  lines.add_unless_empty("engine_reason", one_line(facts.engine_reason));
+  lines.add_unless_empty("engine_reason", without_line_breaks(facts.engine_reason));
   lines.add("aead", facts.aead);
   lines.add("workers", facts.num_workers);
   lines.add("mtu", facts.mtu);
@@ -61,7 +61,7 @@ void add_facts(Lines& lines, const StatusFacts& facts) {
 
 // Who carries `route` now: the choice that the data plane makes, as far as a view shows it.
 std::string carrier_of(const NetworkFacts& network, const NetworkFacts::Route& route,
-                       const PeersByKey& peers) {
+                       const ViewsByKey& peers) {
   for (const PublicKey& key : route.via) {
     const auto peer = peers.find(key);
     if (peer == peers.end() || !peer->second->reachable) continue;
@@ -71,23 +71,23 @@ std::string carrier_of(const NetworkFacts& network, const NetworkFacts::Route& r
   return "-";
 }
 
-void add_network(Lines& lines, const NetworkFacts& network, const DeviceView& view) {
+void add_network(ReportLines& lines, const NetworkFacts& network, const DeviceView& view) {
   lines.add("network", network.network);
   lines.add("host", network.host);
   lines.add("role", network.role);
   if (network.confirm_until) lines.add("confirm_until_sec", *network.confirm_until);
   if (network.taken_back) lines.add("reload_taken_back_sec", *network.taken_back);
-  lines.add_unless_empty("hosts_problem", one_line(network.hosts_problem));
+  lines.add_unless_empty("hosts_problem", without_line_breaks(network.hosts_problem));
   lines.add_unless_empty("exit", network.exit);
   for (const std::string& item : network.missing) lines.add("missing", item);
-  PeersByKey peers;
+  ViewsByKey peers;
   for (const PeerView& peer : view.peers) peers.emplace(peer.public_key, &peer);
   for (const NetworkFacts::Route& route : network.routes) {
     lines.add("route", route.destination.to_string() + " " + carrier_of(network, route, peers));
   }
 }
 
-void add_network_peer(Lines& lines, const NetworkFacts& network, const PeerView& peer) {
+void add_network_peer(ReportLines& lines, const NetworkFacts& network, const PeerView& peer) {
   const auto fact = network.peers.find(peer.public_key);
   if (fact == network.peers.end()) return;  // somebody added it with wg(8)
   lines.add("name", fact->second.name);
@@ -98,7 +98,7 @@ void add_network_peer(Lines& lines, const NetworkFacts& network, const PeerView&
   lines.add("address", fact->second.address.to_string());
 }
 
-void add_counters(Lines& lines, const DeviceCounters& counters) {
+void add_counters(ReportLines& lines, const DeviceCounters& counters) {
   lines.add("under_load", counters.under_load);
   lines.add("received_datagrams", counters.received_datagrams);
   lines.add("sent_datagrams", counters.sent_datagrams);
@@ -112,7 +112,8 @@ void add_counters(Lines& lines, const DeviceCounters& counters) {
   lines.add_drops(counters.drops);
 }
 
-void add_peer(Lines& lines, const PeerView& peer, const std::optional<NetworkFacts>& network) {
+void add_peer(ReportLines& lines, const PeerView& peer,
+              const std::optional<NetworkFacts>& network) {
   lines.add("public_key", to_hex(peer.public_key.bytes));
   if (network) add_network_peer(lines, *network, peer);
   if (peer.next_public_key) {
@@ -147,7 +148,7 @@ std::string_view to_string(ForwardMode mode) {
 
 std::string make_status_report(const StatusFacts& facts, const DeviceView& view,
                                const DeviceCounters& counters) {
-  Lines lines;
+  ReportLines lines;
   add_facts(lines, facts);
   if (!view.public_key.is_zero()) lines.add("own_public_key", to_hex(view.public_key.bytes));
   lines.add("listen_port", view.listen_port);

@@ -19,7 +19,7 @@ namespace hawser {
 
 namespace {
 
-constexpr mode_t kDirectoryMode = 0700;
+constexpr mode_t kStateDirectoryMode = 0700;
 constexpr mode_t kFileMode = 0600;
 constexpr std::uint32_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::int64_t kEndOfYear9999 = 253'402'300'799;  // no clock's time is later
@@ -74,7 +74,7 @@ std::optional<WallTime> TimestampFile::load(const PublicKey& identity) {
 
 Status TimestampFile::prepare() {
   if (Status safe = check_directory(directory_, "--state-dir"); !safe) return safe;
-  if (::mkdir(directory_.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+  if (::mkdir(directory_.c_str(), kStateDirectoryMode) != 0 && errno != EEXIST) {
     warn_once(fmt::format("cannot make the directory {}: {}", directory_, std::strerror(errno)));
   } else if (::faccessat(AT_FDCWD, directory_.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
     warn_once(
@@ -93,7 +93,7 @@ void TimestampFile::disbelieved(const PublicKey& identity) {
 }
 
 bool TimestampFile::reserve(const PublicKey& identity, const WallTime& until) {
-  if (::mkdir(directory_.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+  if (::mkdir(directory_.c_str(), kStateDirectoryMode) != 0 && errno != EEXIST) {
     warn_once(fmt::format("cannot make the directory {}: {}", directory_, std::strerror(errno)));
     return false;
   }

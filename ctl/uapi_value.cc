@@ -98,3 +98,18 @@ std::optional<AllowedIpChange> parse_allowed_ip(std::string_view text) {
 }
 
 }  // namespace hawser::uapi
+
+namespace hawser {
+
+std::optional<std::uint32_t> parse_mark(std::string_view text) {
+  if (text == "off") return 0;
+  const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
+  if (is_hex) text.remove_prefix(2);
+  std::uint32_t mark = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, mark, is_hex ? 16 : 10);
+  if (text.empty() || parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
+  return mark;
+}
+
+}  // namespace hawser

@@ -33,4 +33,9 @@ std::optional<Endpoint> parse_endpoint(std::string_view text, const ZoneResolver
 std::optional<AllowedIpChange> parse_allowed_ip(std::string_view text);
 
 }  // namespace uapi
+
+// A firewall mark as wg(8) takes it, and not as the UAPI carries it: decimal, "0x…", or "off" for
+// 0.
+std::optional<std::uint32_t> parse_mark(std::string_view text);
+
 }  // namespace hawser

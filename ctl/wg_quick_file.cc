@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ctl/hidden_key.h"
+#include "ctl/options.h"
 #include "ctl/uapi_value.h"
 #include "network/name_rules.h"
 #include "network/nearest_name.h"
@@ -21,9 +22,6 @@ namespace {
 
 // A screenful; a file that is no such file at all has one on each line.
 constexpr std::size_t kMaxFaults = 20;
-// The kernel's bounds of an MTU that carries anything.
-constexpr std::uint64_t kMinMtu = 68;
-constexpr std::uint64_t kMaxMtu = 65535;
 constexpr std::uint16_t kMaxPort = std::numeric_limits<std::uint16_t>::max();
 
 constexpr std::array<std::string_view, 12> kInterfaceKeys{
@@ -70,17 +68,6 @@ std::optional<InterfaceAddress> parse_address(std::string_view text) {
   out.address = *address;
   out.prefix_len = static_cast<decltype(out.prefix_len)>(length);
   return out;
-}
-
-std::optional<std::uint32_t> parse_mark(std::string_view text) {
-  const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
-  const std::string_view digits = text.substr(is_hex ? 2 : 0);
-  std::uint32_t mark = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, mark, is_hex ? 16 : 10);
-  if (text == "off") return 0;
-  if (digits.empty() || parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
-  return mark;
 }
 
 class WgQuickParser {

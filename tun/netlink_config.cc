@@ -25,9 +25,10 @@ namespace hawser {
 namespace {
 
 // One request, built in place.
-class Request {
+class LinkRequest {
  public:
-  Request(std::uint16_t type, std::uint16_t flags) : header_(mnl_nlmsg_put_header(space_.data())) {
+  LinkRequest(std::uint16_t type, std::uint16_t flags)
+      : header_(mnl_nlmsg_put_header(space_.data())) {
     header_->nlmsg_type = type;
     header_->nlmsg_flags = flags;
   }
@@ -101,7 +102,7 @@ std::optional<unsigned> find_length(const Link& link, const IpAddress& address) 
 // Sends what `fill` puts into a request about the link itself.
 template <class Fill>
 Status change_link(const Link& link, const std::string& failed, const Fill& fill) {
-  Request request(RTM_NEWLINK, 0);
+  LinkRequest request(RTM_NEWLINK, 0);
   ifinfomsg body{};
   body.ifi_index = static_cast<int>(link.index);
   fill(request, body);
@@ -112,7 +113,7 @@ Status change_link(const Link& link, const std::string& failed, const Fill& fill
 
 Status change_address(std::uint16_t type, std::uint16_t flags, const Link& link,
                       const IpAddress& address, unsigned length) {
-  Request request(type, flags);
+  LinkRequest request(type, flags);
   ifaddrmsg body{};
   body.ifa_family = af_of(address.family);
   body.ifa_prefixlen = static_cast<std::uint8_t>(length);
@@ -141,7 +142,7 @@ Status exchange_length(const Link& link, const IpAddress& address, unsigned from
 
 Status change_route(std::uint16_t type, std::uint16_t flags, const Link& link,
                     const TunnelRoute& route) {
-  Request request(type, flags);
+  LinkRequest request(type, flags);
   const IpAddress& destination = route.prefix.address();
   rtmsg body{};
   body.rtm_family = af_of(destination.family);
@@ -159,7 +160,7 @@ Status change_route(std::uint16_t type, std::uint16_t flags, const Link& link,
 }
 
 Status change_rule(std::uint16_t type, std::uint16_t flags, const PolicyRule& rule) {
-  Request request(type, flags);
+  LinkRequest request(type, flags);
   fib_rule_hdr body{};
   body.family = af_of(rule.family);
   body.action = FR_ACT_TO_TBL;
@@ -189,15 +190,16 @@ Result<Link> find_link(const std::string& name) {
 }
 
 Status set_link_up(const Link& link) {
-  return change_link(link, "cannot bring up " + link.name, [](Request& request, ifinfomsg& body) {
-    body.ifi_flags = body.ifi_change = IFF_UP;
-    request.put(body);
-  });
+  return change_link(link, "cannot bring up " + link.name,
+                     [](LinkRequest& request, ifinfomsg& body) {
+                       body.ifi_flags = body.ifi_change = IFF_UP;
+                       request.put(body);
+                     });
 }
 
 Status set_no_link_local(const Link& link) {
   return change_link(link, "cannot keep " + link.name + " from a link-local address",
-                     [](Request& request, const ifinfomsg& body) {
+                     [](LinkRequest& request, const ifinfomsg& body) {
                        request.put(body);
                        request.nest(IFLA_AF_SPEC, [&] {
                          request.nest(AF_INET6, [&] {
@@ -210,7 +212,7 @@ Status set_no_link_local(const Link& link) {
 
 Status set_link_mtu(const Link& link, std::uint32_t mtu) {
   return change_link(link, "cannot set MTU " + std::to_string(mtu) + " of " + link.name,
-                     [&](Request& request, const ifinfomsg& body) {
+                     [&](LinkRequest& request, const ifinfomsg& body) {
                        request.put(body);
                        request.put(IFLA_MTU, mtu);
                      });

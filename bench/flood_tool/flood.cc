@@ -12,6 +12,7 @@
 #include <random>
 
 #include "bench/load/clock.h"
+#include "bench/load/errno_error.h"
 #include "bench/load/network_namespace.h"
 #include "tun/unique_fd.h"
 
@@ -23,15 +24,11 @@ constexpr timespec kTick{0, 500'000};
 // A flooder that was away for longer than this does not make up for it: no burst is larger.
 constexpr double kLongestGap = 0.01;
 
-Error errno_error(const std::string& what) {
-  return Error{what + ": " + std::strerror(errno), errno};
-}
-
 Result<UniqueFd> open_socket(const std::string& network_namespace) {
   UniqueFd fd;
   const Status status = load::in_namespace(network_namespace, [&]() -> Status {
     fd = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!fd) return errno_error("socket");
+    if (!fd) return load::errno_error("socket");
     return {};
   });
   if (!status) return status.error();
@@ -114,7 +111,7 @@ Status Flooder::send(std::size_t num) {
       if (sent > 0) {
         done += static_cast<std::size_t>(sent);
       } else if (errno != EINTR && errno != ECONNREFUSED && errno != ENOBUFS) {
-        return errno_error("sending to " + settings_.target.to_string());
+        return load::errno_error("sending to " + settings_.target.to_string());
       }
     }
     num -= some;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "bench/limit_tool/train_io.h"
+#include "bench/load/errno_error.h"
 #include "tun/unique_fd.h"
 
 namespace hawser::limit {
@@ -20,10 +21,6 @@ constexpr std::size_t kSlots = 64;
 constexpr std::size_t kSlotsForTrains = 8;
 // Not a power of two: else all packets would compete for the same sets of the cache.
 constexpr std::size_t kStride = 65536 + 192;
-
-Error errno_error(const char* what) {
-  return Error{std::string(what) + ": " + std::strerror(errno), errno};
-}
 
 class Forwarder {
  public:
@@ -117,9 +114,9 @@ void Forwarder::plan(std::size_t num) {
 Error Forwarder::run() {
   for (;;) {
     const std::size_t num = receive();
-    if (num == 0 && errno != EINTR && errno != ECONNREFUSED) return errno_error("recvmmsg");
+    if (num == 0 && errno != EINTR && errno != ECONNREFUSED) return load::errno_error("recvmmsg");
     plan(num);
-    if (!send_all(fd_, out_.data(), num_out_)) return errno_error("sendmmsg");
+    if (!send_all(fd_, out_.data(), num_out_)) return load::errno_error("sendmmsg");
   }
 }
 
@@ -127,7 +124,7 @@ Error Forwarder::run() {
 
 Error run_bare_forwarder(std::uint16_t port) {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return errno_error("socket");
+  if (!fd) return load::errno_error("socket");
   const int on = 1;
   ::setsockopt(fd.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBuffer, sizeof kSocketBuffer);
@@ -136,7 +133,7 @@ Error run_bare_forwarder(std::uint16_t port) {
   own.sin_family = AF_INET;
   own.sin_port = htons(port);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
-    return errno_error("the port cannot be bound");
+    return load::errno_error("the port cannot be bound");
   }
   return std::make_unique<Forwarder>(fd.get())->run();
 }

@@ -23,7 +23,7 @@ constexpr std::size_t kReads = 32;
 constexpr std::size_t kTrainsPerSend = 16;
 constexpr int kWindowWaitMs = 5;
 // Without an arrival for this long a full window is given up as lost.
-constexpr std::int64_t kStallTime = 50'000'000;
+constexpr std::int64_t kFeederStall = 50'000'000;
 constexpr std::int64_t kDrainTime = 100'000'000;
 
 class Feeder {
@@ -120,7 +120,7 @@ void Feeder::wait_and_receive(FeedResult& result) {
   if (receive() > 0 || in_flight_ + train_ <= how_.window) return;
   pollfd arrival{b_.get(), POLLIN, 0};
   if (::poll(&arrival, 1, kWindowWaitMs) > 0) return;
-  if (load::monotonic_ns() - last_progress_ < kStallTime) return;
+  if (load::monotonic_ns() - last_progress_ < kFeederStall) return;
   ++result.stalls;
   in_flight_ = 0;
   last_progress_ = load::monotonic_ns();

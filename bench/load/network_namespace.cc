@@ -6,17 +6,10 @@
 #include <cerrno>
 #include <cstring>
 
+#include "bench/load/errno_error.h"
 #include "tun/unique_fd.h"
 
 namespace hawser::load {
-namespace {
-
-Error errno_error(const std::string& what) {
-  return Error{what + ": " + std::strerror(errno), errno};
-}
-
-}  // namespace
-
 Status in_namespace(const std::string& name, const std::function<Status()>& action) {
   if (name.empty()) return action();
   const UniqueFd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));

@@ -19,7 +19,7 @@ namespace hawser::load {
 namespace {
 
 // Without an answer for this long, what is unanswered is given up as lost.
-constexpr std::int64_t kStallTime = kNanosPerSecond / 5;
+constexpr std::int64_t kHandshakeStall = kNanosPerSecond / 5;
 // Between two looks at the socket. Who waits in poll(2) is woken for every answer, and over a veth
 // link that is the answering thread's work.
 constexpr timespec kPause = {0, 50'000};
@@ -76,7 +76,7 @@ ResponderTally ResponderMeter::run(std::size_t round, std::size_t window) {
 }
 
 bool ResponderMeter::await_answers(ResponderTally& tally) {
-  const std::int64_t deadline = monotonic_ns() + kStallTime;
+  const std::int64_t deadline = monotonic_ns() + kHandshakeStall;
   for (bool any = false;;) {
     std::array<std::uint8_t, 2048> room;
     const ssize_t len = ::recv(socket_.get(), room.data(), room.size(), MSG_DONTWAIT);

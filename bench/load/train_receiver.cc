@@ -20,7 +20,7 @@ constexpr std::size_t kSlotsPerCall = 32;
 constexpr std::size_t kMaxEvents = 64;
 constexpr std::size_t kHeadLen = 2048;  // the first packet of a train, whole
 constexpr std::size_t kWholeLen = 65536;
-constexpr std::size_t kControlLen = 64;
+constexpr std::size_t kReceivedControlLen = 64;
 constexpr std::uint64_t kOpenEvery = 16;
 constexpr std::uint64_t kOpenWholeEvery = 256;
 // Enough for percentiles; later ones are left out.
@@ -33,7 +33,7 @@ struct TrainReceiver::Slots {
   std::array<mmsghdr, kSlotsPerCall> headers;
   std::array<iovec, kSlotsPerCall> slices;
   struct alignas(cmsghdr) Control {
-    std::array<std::uint8_t, kControlLen> bytes;
+    std::array<std::uint8_t, kReceivedControlLen> bytes;
   };
   std::array<Control, kSlotsPerCall> controls;
   std::array<std::array<std::uint8_t, kHeadLen>, kSlotsPerCall> heads;
@@ -54,7 +54,7 @@ void TrainReceiver::Slots::prepare(bool first_whole) {
     header.msg_iov = &slices[i];
     header.msg_iovlen = 1;
     header.msg_control = controls[i].bytes.data();
-    header.msg_controllen = kControlLen;
+    header.msg_controllen = kReceivedControlLen;
   }
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/wire.h"
+#include "bench/load/errno_error.h"
 #include "bench/load/network_namespace.h"
 
 namespace hawser::load {
@@ -19,10 +20,6 @@ namespace {
 // loses packets. With one pair all of it is one socket's, with many they share.
 constexpr int kBufferLen = 64 << 20;
 constexpr std::size_t kSpareDescriptors = 64;
-
-Error errno_error(const std::string& what) {
-  return Error{what + ": " + std::strerror(errno), errno};
-}
 
 socklen_t fill_address(sockaddr_storage& out, const Endpoint& remote) {
   if (remote.address.family == IpFamily::kV4) {

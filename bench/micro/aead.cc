@@ -100,22 +100,26 @@ void open(benchmark::State& state, AeadKind kind) {
   count(state, batches);
 }
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
+void aead_shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"len", "batch"})
       ->ArgsProduct({{0, 64, 128, 576, 1424}, {1, 4, 16, 64}})
       ->UseManualTime();
 }
 
 BENCHMARK_CAPTURE(seal, boringssl, AeadKind::kBoringSsl)
-    ->Apply(shapes)
+    ->Apply(aead_shapes)
     ->Name("aead_seal/boringssl");
-BENCHMARK_CAPTURE(seal, ipsec_mb, AeadKind::kIpsecMb)->Apply(shapes)->Name("aead_seal/ipsec_mb");
-BENCHMARK_CAPTURE(seal, lanes, AeadKind::kLanes)->Apply(shapes)->Name("aead_seal/lanes");
+BENCHMARK_CAPTURE(seal, ipsec_mb, AeadKind::kIpsecMb)
+    ->Apply(aead_shapes)
+    ->Name("aead_seal/ipsec_mb");
+BENCHMARK_CAPTURE(seal, lanes, AeadKind::kLanes)->Apply(aead_shapes)->Name("aead_seal/lanes");
 BENCHMARK_CAPTURE(open, boringssl, AeadKind::kBoringSsl)
-    ->Apply(shapes)
+    ->Apply(aead_shapes)
     ->Name("aead_open/boringssl");
-BENCHMARK_CAPTURE(open, ipsec_mb, AeadKind::kIpsecMb)->Apply(shapes)->Name("aead_open/ipsec_mb");
-BENCHMARK_CAPTURE(open, lanes, AeadKind::kLanes)->Apply(shapes)->Name("aead_open/lanes");
+BENCHMARK_CAPTURE(open, ipsec_mb, AeadKind::kIpsecMb)
+    ->Apply(aead_shapes)
+    ->Name("aead_open/ipsec_mb");
+BENCHMARK_CAPTURE(open, lanes, AeadKind::kLanes)->Apply(aead_shapes)->Name("aead_open/lanes");
 
 }  // namespace
 }  // namespace hawser::bench

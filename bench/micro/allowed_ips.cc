@@ -14,7 +14,7 @@
 namespace hawser::bench {
 namespace {
 
-constexpr std::size_t kWarmAddresses = 16;
+constexpr std::size_t kFewAddresses = 16;
 constexpr std::size_t kColdAddresses = std::size_t{1} << 20;
 
 // What the trie keeps is opaque to it.
@@ -130,24 +130,24 @@ void load_all(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
+void trie_shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"prefixes", "ip"})->ArgsProduct({{10, 10'000, 1'000'000}, {4, 6}});
 }
 
-BENCHMARK_CAPTURE(lookup, hit_warm, true, kWarmAddresses)
-    ->Apply(shapes)
+BENCHMARK_CAPTURE(lookup, hit_warm, true, kFewAddresses)
+    ->Apply(trie_shapes)
     ->Name("allowed_ips_hit_warm");
 BENCHMARK_CAPTURE(lookup, hit_cold, true, kColdAddresses)
-    ->Apply(shapes)
+    ->Apply(trie_shapes)
     ->Name("allowed_ips_hit_cold");
-BENCHMARK_CAPTURE(lookup, miss_warm, false, kWarmAddresses)
-    ->Apply(shapes)
+BENCHMARK_CAPTURE(lookup, miss_warm, false, kFewAddresses)
+    ->Apply(trie_shapes)
     ->Name("allowed_ips_miss_warm");
 BENCHMARK_CAPTURE(lookup, miss_cold, false, kColdAddresses)
-    ->Apply(shapes)
+    ->Apply(trie_shapes)
     ->Name("allowed_ips_miss_cold");
-BENCHMARK(update)->Apply(shapes)->Name("allowed_ips_update");
-BENCHMARK(load_all)->Apply(shapes)->Name("allowed_ips_load")->Unit(benchmark::kMillisecond);
+BENCHMARK(update)->Apply(trie_shapes)->Name("allowed_ips_update");
+BENCHMARK(load_all)->Apply(trie_shapes)->Name("allowed_ips_load")->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace hawser::bench

@@ -34,7 +34,7 @@ void relay(benchmark::State& state, AeadKind kind) {
   state.SetBytesProcessed(state.iterations() * packets * static_cast<std::int64_t>(len));
 }
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
+void relay_shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"len", "segments", "trains", "ip"})
       ->ArgsProduct({{1420}, {1, 45}, {1, 16}, {4}})
       ->ArgsProduct({{128}, {1, 64}, {1, 16}, {4}})
@@ -43,9 +43,11 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
       ->UseManualTime();
 }
 
-BENCHMARK_CAPTURE(relay, boringssl, AeadKind::kBoringSsl)->Apply(shapes)->Name("relay/boringssl");
-BENCHMARK_CAPTURE(relay, ipsec_mb, AeadKind::kIpsecMb)->Apply(shapes)->Name("relay/ipsec_mb");
-BENCHMARK_CAPTURE(relay, lanes, AeadKind::kLanes)->Apply(shapes)->Name("relay/lanes");
+BENCHMARK_CAPTURE(relay, boringssl, AeadKind::kBoringSsl)
+    ->Apply(relay_shapes)
+    ->Name("relay/boringssl");
+BENCHMARK_CAPTURE(relay, ipsec_mb, AeadKind::kIpsecMb)->Apply(relay_shapes)->Name("relay/ipsec_mb");
+BENCHMARK_CAPTURE(relay, lanes, AeadKind::kLanes)->Apply(relay_shapes)->Name("relay/lanes");
 
 }  // namespace
 }  // namespace hawser::bench

@@ -22,7 +22,7 @@ class SeededRandom : public RandomSource {
   std::mt19937 engine_{7};
 };
 
-class HostilePackets : public testing::Test {
+class HostilePackets : public ::testing::Test {
  protected:
   HostilePackets() {
     std::array<std::uint8_t, kKeyLen> raw{};

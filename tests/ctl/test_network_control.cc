@@ -27,14 +27,14 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::TemporaryDirectory;
 
-OptionsOutcome parse(std::vector<const char*> arguments) {
+OptionsOutcome parse_options(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "hawserd");
   return parse_daemon_options(static_cast<int>(arguments.size()), arguments.data());
 }
 
 TEST(NetworkOptionsTest, NeedNoInterfaceButAHostAndAKey) {
   const auto outcome =
-      parse({"--network", "/a/vpn.toml", "--host", "h", "--private-key-file", "k"});
+      parse_options({"--network", "/a/vpn.toml", "--host", "h", "--private-key-file", "k"});
   ASSERT_TRUE(outcome.options.has_value()) << outcome.text;
   ASSERT_TRUE(outcome.options->network.has_value());
   const NetworkOptions& network = *outcome.options->network;
@@ -45,17 +45,19 @@ TEST(NetworkOptionsTest, NeedNoInterfaceButAHostAndAKey) {
   EXPECT_FALSE(network.mtu.has_value());
   EXPECT_TRUE(outcome.options->private_key_file.starts_with('/'));
 
-  EXPECT_THAT(parse({"--network", "f", "--private-key-file", "k"}).text, HasSubstr("--host"));
-  EXPECT_THAT(parse({"--network", "f", "--host", "h"}).text, HasSubstr("--private-key-file"));
-  EXPECT_THAT(parse({"wg0", "--host", "h"}).text, HasSubstr("--network"));
-  EXPECT_THAT(parse({"wg0", "--hosts-file", "x"}).text, HasSubstr("--network"));
+  EXPECT_THAT(parse_options({"--network", "f", "--private-key-file", "k"}).text,
+              HasSubstr("--host"));
+  EXPECT_THAT(parse_options({"--network", "f", "--host", "h"}).text,
+              HasSubstr("--private-key-file"));
+  EXPECT_THAT(parse_options({"wg0", "--host", "h"}).text, HasSubstr("--network"));
+  EXPECT_THAT(parse_options({"wg0", "--hosts-file", "x"}).text, HasSubstr("--network"));
 }
 
 TEST(NetworkOptionsTest, HostsFileIsOffWithoutTunAndWhereItIsToBe) {
   const auto hosts_file = [](std::vector<const char*> more) {
     std::vector<const char*> all{"--network", "f", "--host", "h", "--private-key-file", "k"};
     all.insert(all.end(), more.begin(), more.end());
-    const auto outcome = parse(all);
+    const auto outcome = parse_options(all);
     EXPECT_TRUE(outcome.options.has_value()) << outcome.text;
     return outcome.options ? outcome.options->network->hosts_file : "?";
   };

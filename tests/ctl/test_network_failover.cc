@@ -7,14 +7,7 @@
 namespace hawser::testing {
 namespace {
 
-// Initiations that cross are tried again after 5 s and some jitter.
-constexpr Duration kConnected = 9s;
-
 constexpr std::uint16_t kFirstId = 10'000;
-constexpr std::size_t kServer1 = 0;
-constexpr std::size_t kServer2 = 1;
-constexpr std::size_t kLaptop = 2;
-constexpr std::size_t kPrinter = 3;
 
 // All five hosts, and the laptop pings the printer under its address in the first controller's
 // subnet, again and again.

@@ -18,10 +18,6 @@ std::string in_words(const Order& order) {
   return text;
 }
 
-// A handshake that came too early is tried again after 5 s and some jitter; a controller that was
-// taken for dead is believed after two answers, a second apart.
-constexpr Duration kConnected = 9s;
-
 void start_in_every_order(Duration pause) {
   Order order = {0, 1, 2, 3, 4};
   int num_orders = 0;

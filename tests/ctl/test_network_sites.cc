@@ -7,14 +7,8 @@
 namespace hawser::testing {
 namespace {
 
-constexpr std::size_t kServer1 = 0;
-constexpr std::size_t kServer2 = 1;
-constexpr std::size_t kLaptop = 2;
-constexpr std::size_t kPrinter = 3;
-constexpr std::size_t kStorage = 4;
-constexpr Duration kConnected = 9s;
 constexpr Duration kBetweenPings = 60ms;
-constexpr std::uint16_t kFirstId = 20'000;
+constexpr std::uint16_t kFirstPing = 20'000;
 
 const std::string kLan = "allowed_ips = [\"2001:db8:7::/64\"]\n";
 
@@ -44,7 +38,7 @@ class Sites : public ::testing::Test {
   // Other identifiers are those of the watches.
   std::ptrdiff_t num_answered() {
     const auto& answers = host(kLaptop).answers;
-    return std::distance(answers.upper_bound(kFirstId), answers.upper_bound(id_));
+    return std::distance(answers.upper_bound(kFirstPing), answers.upper_bound(id_));
   }
   // Who carries it now; nothing: nobody.
   std::optional<std::size_t> carrier() {
@@ -58,7 +52,7 @@ class Sites : public ::testing::Test {
 
   const IpAddress lan_host_ = address("2001:db8:7::5");
   std::unique_ptr<VirtualNetwork> network_;
-  std::uint16_t id_ = kFirstId;
+  std::uint16_t id_ = kFirstPing;
   Instant last_answer_{};
   Duration gap_{};
 };

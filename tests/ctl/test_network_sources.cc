@@ -16,10 +16,6 @@ using Random = std::mt19937;
 
 // Two controllers, and a printer that is an exit node.
 TEST(Sources, APeerWithADefaultRouteDoesNotSpeakAsAController) {
-  constexpr std::size_t kServer1 = 0;
-  constexpr std::size_t kServer2 = 1;
-  constexpr std::size_t kLaptop = 2;
-  constexpr std::size_t kPrinter = 3;
   VirtualNetwork network("allowed_ips = [\"::/0\"]\n");
   for (std::size_t i = 0; i < network.hosts.size(); ++i) network.start(i);
   network.run(9s);

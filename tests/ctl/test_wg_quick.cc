@@ -31,14 +31,15 @@ const std::string kPeerA = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
 const std::string kPeerB = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=";
 const std::string kPsk = "FpCyhws9cxwWoV4xELtfJvjJN+zQVRPISllRWgeopVE=";
 
-const std::string kFile = "# this is mine\n[Interface]\nPrivateKey = " + kPrivate +
-                          "\nAddress = 10.42.0.1/24\nlistenport=51820 # ours\nMTU = 1400\n\n"
-                          "# heron, in the attic\n[peer]\nPublicKey = " +
-                          kPeerA + "\nPresharedKey = " + kPsk +
-                          "\nAllowedIPs = 10.42.0.2/32, 192.168.7.0/24\nAllowedIPs=fd00::/64\n"
-                          "Endpoint = vpn.example.com:51820\nPersistentKeepalive = 25\n"
-                          "[Peer]\nPublicKey=" +
-                          kPeerB + "\nAllowedIPs = 10.42.0.3\nEndpoint = [2001:db8::3]:7\n";
+const std::string kWgQuickFile =
+    "# this is mine\n[Interface]\nPrivateKey = " + kPrivate +
+    "\nAddress = 10.42.0.1/24\nlistenport=51820 # ours\nMTU = 1400\n\n"
+    "# heron, in the attic\n[peer]\nPublicKey = " +
+    kPeerA + "\nPresharedKey = " + kPsk +
+    "\nAllowedIPs = 10.42.0.2/32, 192.168.7.0/24\nAllowedIPs=fd00::/64\n"
+    "Endpoint = vpn.example.com:51820\nPersistentKeepalive = 25\n"
+    "[Peer]\nPublicKey=" +
+    kPeerB + "\nAllowedIPs = 10.42.0.3\nEndpoint = [2001:db8::3]:7\n";
 
 std::string faults(const std::string& text) {
   const auto parsed = parse_wg_quick(text, "wg0.conf");
@@ -46,7 +47,7 @@ std::string faults(const std::string& text) {
 }
 
 TEST(WgQuickFile, IsReadWhole) {
-  const auto file = parse_wg_quick(kFile, "wg0.conf");
+  const auto file = parse_wg_quick(kWgQuickFile, "wg0.conf");
   ASSERT_TRUE(file.ok()) << file.error().message;
   EXPECT_EQ(key_to_base64(file->private_key.bytes()), kPrivate);
   EXPECT_EQ(file->listen_port, 51820);
@@ -81,7 +82,7 @@ TEST(WgQuickFile, EveryMistakeHasItsLineAndNoKeyIsShown) {
 }
 
 TEST(WgQuickFile, NoTextIsTooOddForIt) {
-  std::string text = kFile;
+  std::string text = kWgQuickFile;
   for (std::size_t i = 0; i < text.size(); ++i) {
     (void)faults(text.substr(0, i));
     std::string odd = text;
@@ -168,9 +169,9 @@ TEST(WgQuickName, IsAFileOrAnInterface) {
 }
 
 TEST(Import, AFullMeshIsANetworkFile) {
-  const auto file = parse_wg_quick(kFile + "[Interface]\n", "wg0.conf");
+  const auto file = parse_wg_quick(kWgQuickFile + "[Interface]\n", "wg0.conf");
   ASSERT_FALSE(file.ok());
-  const auto good = parse_wg_quick(kFile, "wg0.conf");
+  const auto good = parse_wg_quick(kWgQuickFile, "wg0.conf");
   const auto network = import_as_full_mesh(*good, *wg_quick_name("wg0.conf"), "kingfisher",
                                            "kingfisher.example.com:51820");
   ASSERT_TRUE(network.ok()) << network.error().message;

@@ -19,7 +19,7 @@ using ::testing::Not;
 
 const std::string kKeyA(64, 'a');
 const std::string kKeyB(64, 'B');
-const std::string kPeerA = "public_key=" + kKeyA + "\n";
+const std::string kOfPeerA = "public_key=" + kKeyA + "\n";
 constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
 std::uint32_t known_zone(std::string_view name) { return name == "eth0" ? 7 : 0; }
@@ -85,7 +85,7 @@ TEST(UapiRequest, RefusesOtherOperations) {
 
 TEST(UapiRequest, ZerosAreValues) {
   const UapiRequest request =
-      parse_set("private_key=" + std::string(64, '0') + "\nlisten_port=0\nfwmark=0\n" + kPeerA +
+      parse_set("private_key=" + std::string(64, '0') + "\nlisten_port=0\nfwmark=0\n" + kOfPeerA +
                 "preshared_key=" + std::string(64, '0') +
                 "\npersistent_keepalive_interval=0\nallowed_ip=::/0\n");
   ASSERT_EQ(code_of(request), 0);
@@ -98,7 +98,7 @@ TEST(UapiRequest, ZerosAreValues) {
 
 TEST(UapiRequest, ReplacingAllowedIpsTakesAwayTheOnesBeforeIt) {
   const UapiRequest request = parse_set(
-      kPeerA + "allowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=10.1.0.0/16\n");
+      kOfPeerA + "allowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=10.1.0.0/16\n");
   const PeerChange& peer = request.change.peers.at(0);
   EXPECT_TRUE(peer.replace_allowed_ips);
   ASSERT_EQ(peer.allowed_ips.size(), 1u);
@@ -106,7 +106,7 @@ TEST(UapiRequest, ReplacingAllowedIpsTakesAwayTheOnesBeforeIt) {
 }
 
 TEST(UapiRequest, MasksHostBitsOfAllowedIps) {
-  const UapiRequest request = parse_set(kPeerA + "allowed_ip=10.1.2.3/8\n");
+  const UapiRequest request = parse_set(kOfPeerA + "allowed_ip=10.1.2.3/8\n");
   EXPECT_EQ(request.change.peers.at(0).allowed_ips.at(0).prefix.to_string(), "10.0.0.0/8");
 }
 
@@ -119,7 +119,7 @@ class UapiBadLine : public ::testing::TestWithParam<Bad> {};
 
 TEST_P(UapiBadLine, RefusesDeviceLine) {
   const UapiRequest request =
-      parse_set("listen_port=1\n" + std::string(GetParam().lines) + "\n" + kPeerA);
+      parse_set("listen_port=1\n" + std::string(GetParam().lines) + "\n" + kOfPeerA);
   EXPECT_EQ(code_of(request), GetParam().code);
   EXPECT_THAT(request.refusal->message, HasSubstr("line 3"));
   EXPECT_FALSE(request.change.listen_port);
@@ -149,7 +149,7 @@ class UapiBadPeerLine : public ::testing::TestWithParam<Bad> {};
 
 TEST_P(UapiBadPeerLine, RefusesPeerLine) {
   const UapiRequest request =
-      parse_set("listen_port=1\n" + kPeerA + std::string(GetParam().lines) + "\n");
+      parse_set("listen_port=1\n" + kOfPeerA + std::string(GetParam().lines) + "\n");
   EXPECT_EQ(code_of(request), GetParam().code);
   EXPECT_THAT(request.refusal->message, HasSubstr("line 4"));
   EXPECT_TRUE(request.change.peers.empty());
@@ -183,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"tx_bytes=1", EINVAL}, Bad{"remove", EPROTO}));
 
 std::string endpoint_of(const std::string& text) {
-  const UapiRequest request = parse_set(kPeerA + "endpoint=" + text + "\n");
+  const UapiRequest request = parse_set(kOfPeerA + "endpoint=" + text + "\n");
   if (request.refusal) return "refused";
   return request.change.peers.at(0).endpoint->to_string();
 }
@@ -264,7 +264,7 @@ TEST(UapiRequest, EmptyLinesBetweenRequestsAskForNothing) {
 
 TEST(UapiRequest, ARefusedRequestIsReadToItsEnd) {
   UapiParser parser;
-  const std::string text = "set=1\nbad=1\n" + kPeerA + "\nget=1\n\n";
+  const std::string text = "set=1\nbad=1\n" + kOfPeerA + "\nget=1\n\n";
   const std::size_t used = parser.feed(text);
   EXPECT_EQ(used, text.size() - 7);
   EXPECT_EQ(code_of(parser.take()), EINVAL);
@@ -278,7 +278,7 @@ TEST(UapiRequest, TheFirstRefusalIsTheOneThatIsTold) {
 }
 
 TEST(UapiRequest, RefusesALongLine) {
-  EXPECT_EQ(code_of(parse_set(kPeerA + "endpoint=" + std::string(600, '1') + "\n")), EINVAL);
+  EXPECT_EQ(code_of(parse_set(kOfPeerA + "endpoint=" + std::string(600, '1') + "\n")), EINVAL);
   UapiParser parser;
   std::string_view line = "set=1\n";
   EXPECT_EQ(parser.feed(line), line.size());
@@ -303,7 +303,7 @@ TEST(UapiRequest, Takes24000PeersWithEverythingSet) {
 }
 
 TEST(UapiRequest, Takes130560AllowedIpsOfOnePeer) {
-  std::string text = "set=1\n" + kPeerA;
+  std::string text = "set=1\n" + kOfPeerA;
   for (unsigned i = 0; i < 130560; ++i) {
     text +=
         fmt::format("allowed_ip=fd00:1111:2222:3333:4444:{:x}:{:x}:0/112\n", i >> 16, i & 0xffff);
@@ -315,7 +315,7 @@ TEST(UapiRequest, Takes130560AllowedIpsOfOnePeer) {
 
 TEST(UapiRequest, RefusesARequestOf100MbOfValidLinesAndKeepsNothingOfIt) {
   UapiParser parser;
-  const std::string begin = "set=1\n" + kPeerA;
+  const std::string begin = "set=1\n" + kOfPeerA;
   EXPECT_EQ(parser.feed(begin), begin.size());
   std::string lines;
   while (lines.size() < 1'000'000) lines += "allowed_ip=10.0.0.0/8\n";
@@ -356,7 +356,8 @@ TEST(UapiRequest, GivesUpOnARequestThatNeverEnds) {
 }
 
 TEST(UapiRequest, TheSamePeerTwiceStaysTwoChangesInOrder) {
-  const UapiRequest request = parse_set(kPeerA + "remove=true\n" + kPeerA + "update_only=true\n");
+  const UapiRequest request =
+      parse_set(kOfPeerA + "remove=true\n" + kOfPeerA + "update_only=true\n");
   ASSERT_EQ(request.change.peers.size(), 2u);
   EXPECT_TRUE(request.change.peers[0].remove);
   EXPECT_FALSE(request.change.peers[1].remove);

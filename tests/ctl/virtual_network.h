@@ -14,6 +14,17 @@
 
 namespace hawser::testing {
 
+// The hosts of a VirtualNetwork.
+inline constexpr std::size_t kServer1 = 0;
+inline constexpr std::size_t kServer2 = 1;
+inline constexpr std::size_t kLaptop = 2;
+inline constexpr std::size_t kPrinter = 3;
+inline constexpr std::size_t kStorage = 4;
+
+// A handshake that came too early, or crossed another, is tried again after 5 s and some jitter; a
+// controller that was taken for dead is believed after two answers, a second apart.
+inline constexpr Duration kConnected = 9s;
+
 // One host: its device, and a kernel that answers echo requests.
 class VirtualHost {
  public:

@@ -27,7 +27,7 @@ struct Written {
   std::uint32_t num_slices = 0;
 };
 
-class CoalescerTest : public testing::Test {
+class CoalescerTest : public ::testing::Test {
  protected:
   // The packet's memory stays until the test ends.
   std::uint32_t add(Coalescer& coalescer, const Bytes& packet) {
@@ -78,13 +78,6 @@ using Runs = std::vector<std::uint32_t>;
 FlowSpec udp_flow() {
   FlowSpec spec;
   spec.is_tcp = false;
-  return spec;
-}
-
-FlowSpec v6_flow() {
-  FlowSpec spec;
-  spec.source = test::address("fd00::1");
-  spec.destination = test::address("fd00::2");
   return spec;
 }
 
@@ -190,7 +183,7 @@ TEST_F(CoalescerTest, SequenceNumbersMustFollow) {
 }
 
 TEST_F(CoalescerTest, HeadersThatDifferAreNotMerged) {
-  for (FlowSpec spec : {FlowSpec{}, v6_flow()}) {
+  for (FlowSpec spec : {FlowSpec{}, test::v6_flow()}) {
     spec.options = Bytes(12, 1);
     const Bytes payload(100);
     const Bytes first = test::transport_packet(spec, payload);
@@ -273,7 +266,7 @@ TEST_F(CoalescerTest, IdentificationCountsOnlyWithoutDontFragment) {
 }
 
 TEST_F(CoalescerTest, WrongChecksumsGoAloneAndUntouched) {
-  for (FlowSpec spec : {FlowSpec{}, v6_flow(), udp_flow()}) {
+  for (FlowSpec spec : {FlowSpec{}, test::v6_flow(), udp_flow()}) {
     const std::vector<Bytes> good = equal_packets(spec, 5, 100);
     for (std::size_t bad = 0; bad < good.size(); ++bad) {
       std::vector<Bytes> packets = good;
@@ -352,12 +345,12 @@ TEST_F(CoalescerTest, OddPacketsOfAFlowCloseItsRunFirst) {
 }
 
 TEST_F(CoalescerTest, Ipv6FragmentsCloseTheRunsBetweenTheirHosts) {
-  const std::vector<Bytes> data = equal_packets(v6_flow(), 2, 100);
-  FlowSpec elsewhere = v6_flow();
+  const std::vector<Bytes> data = equal_packets(test::v6_flow(), 2, 100);
+  FlowSpec elsewhere = test::v6_flow();
   elsewhere.source = test::address("fd00::3");
   const std::vector<Bytes> other = equal_packets(elsewhere, 2, 100);
-  const Bytes fragment =
-      test::v6_packet(v6_flow().source, v6_flow().destination, 44, Bytes{6, 0, 0, 9, 0, 0, 0, 0});
+  const Bytes fragment = test::v6_packet(test::v6_flow().source, test::v6_flow().destination, 44,
+                                         Bytes{6, 0, 0, 9, 0, 0, 0, 0});
   const std::vector<Written> written = coalesce({other[0], data[0], other[1], data[1], fragment});
   ASSERT_EQ(written.size(), 3U);
   EXPECT_EQ(written[0].num_slices, 2U);
@@ -374,7 +367,7 @@ TEST_F(CoalescerTest, OtherProtocolsDisturbNoRun) {
 }
 
 TEST_F(CoalescerTest, SuperPacketsStayBelowTheLengthField) {
-  for (FlowSpec spec : {FlowSpec{}, v6_flow()}) {
+  for (FlowSpec spec : {FlowSpec{}, test::v6_flow()}) {
     const std::size_t num = 60;
     const std::vector<Written> written = coalesce(equal_packets(spec, num, 1400));
     std::size_t total = 0;

@@ -18,13 +18,6 @@ std::optional<Segmenter> begin(const SuperPacket& super) {
   return Segmenter::begin(super.bytes, super.offload);
 }
 
-FlowSpec v6_flow() {
-  FlowSpec spec;
-  spec.source = test::address("fd00::1");
-  spec.destination = test::address("fd00::2");
-  return spec;
-}
-
 TEST(Segmenter, CutsSuperPacketsIntoWhatSingleSendsWouldBe) {
   const std::uint64_t seed = std::random_device()();
   SCOPED_TRACE(seed);
@@ -49,7 +42,7 @@ TEST(Segmenter, CutsSuperPacketsIntoWhatSingleSendsWouldBe) {
 
 TEST(Segmenter, ReplacesWhateverTheChecksumFieldHeld) {
   test::Random random(30);
-  for (FlowSpec spec : {FlowSpec{}, v6_flow()}) {
+  for (FlowSpec spec : {FlowSpec{}, test::v6_flow()}) {
     for (const bool is_tcp : {true, false}) {
       spec.is_tcp = is_tcp;
       const Bytes payload = test::random_bytes(random, 3000);
@@ -75,7 +68,7 @@ TEST(Segmenter, SequenceAndIdentificationWrapAround) {
 }
 
 TEST(Segmenter, FinAndPshAreTheLastsAndCwrIsTheFirsts) {
-  FlowSpec spec = v6_flow();
+  FlowSpec spec = test::v6_flow();
   spec.flags = 0x80 | 0x10 | 0x08 | 0x01;
   const std::vector<Bytes> segments =
       test::segments_of(begin(test::super_packet(spec, Bytes(250), 100)).value());
@@ -128,7 +121,7 @@ TEST(Segmenter, LonePacketsGetTheirChecksumDone) {
 
 TEST(Segmenter, ExtensionHeadersAreCopiedToEachSegment) {
   test::Random random(33);
-  const FlowSpec spec = v6_flow();
+  const FlowSpec spec = test::v6_flow();
   const Bytes payload = test::random_bytes(random, 250);
   const auto with_options = [](Bytes packet) {
     const Bytes options = {packet[6], 0, 1, 4, 0, 0, 0, 0};
@@ -168,10 +161,10 @@ TEST(Segmenter, FragmentsOfIpv4AreNoSuperPackets) {
   EXPECT_TRUE(begin(super));
 }
 
-class BadOffload : public testing::TestWithParam<bool> {
+class BadOffload : public ::testing::TestWithParam<bool> {
  protected:
   BadOffload() {
-    spec_ = GetParam() ? FlowSpec{} : v6_flow();
+    spec_ = GetParam() ? FlowSpec{} : test::v6_flow();
     super_ = test::super_packet(spec_, Bytes(3000), 1000);
   }
   bool refused() const { return !begin(super_); }
@@ -260,8 +253,8 @@ TEST_P(BadOffload, LonePacketsChecksumOutsideOfIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, BadOffload, testing::Bool(),
-                         [](const testing::TestParamInfo<bool>& family) {
+INSTANTIATE_TEST_SUITE_P(Families, BadOffload, ::testing::Bool(),
+                         [](const ::testing::TestParamInfo<bool>& family) {
                            return family.param ? "Ipv4" : "Ipv6";
                          });
 

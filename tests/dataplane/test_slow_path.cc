@@ -14,9 +14,9 @@ class SlowPair : public Pair {
   explicit SlowPair(Duration one_way) : one_way_(one_way) {}
 
   void run_slowly(Duration by) {
-    constexpr Duration kStep = 5ms;
-    for (Duration done{}; done < by; done += kStep) {
-      sleep(kStep);
+    constexpr Duration kTick = 5ms;
+    for (Duration done{}; done < by; done += kTick) {
+      sleep(kTick);
       arrive();
       for (Node* node : {&a, &b}) {
         node->run_handshakes();

@@ -34,6 +34,13 @@ struct FlowSpec {
   std::size_t checksum_offset() const { return is_tcp ? 16 : 6; }
 };
 
+inline FlowSpec v6_flow() {
+  FlowSpec spec;
+  spec.source = address("fd00::1");
+  spec.destination = address("fd00::2");
+  return spec;
+}
+
 inline FlowSpec random_flow(Random& random) {
   FlowSpec spec;
   const IpFamily family = random() % 2 == 0 ? IpFamily::kV4 : IpFamily::kV6;

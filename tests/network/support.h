@@ -61,6 +61,10 @@ inline std::string all_text(const std::vector<Problem>& problems) {
   return text;
 }
 
+inline std::vector<Problem> problems_of(const std::string& text, const CheckContext& context = {}) {
+  return load_network(text, context).problems;
+}
+
 inline std::vector<Problem> errors_of(const std::vector<Problem>& problems) {
   std::vector<Problem> errors;
   for (const Problem& problem : problems) {
@@ -87,6 +91,26 @@ inline HostPlan good_plan(const Network& network, const std::string& host) {
   Result<HostPlan> plan = plan_host(network, host);
   EXPECT_TRUE(plan.ok()) << plan.error().message;
   return plan.ok() ? std::move(*plan) : HostPlan{};
+}
+
+// Whom a plan sends to, and from whom it takes, for one prefix.
+inline std::vector<std::string> peer_names(const HostPlan& plan,
+                                           const std::vector<std::uint32_t>& peers) {
+  std::vector<std::string> names;
+  for (const std::uint32_t index : peers) names.push_back(plan.peers[index].name);
+  return names;
+}
+inline std::vector<std::string> route_to(const HostPlan& plan, const std::string& prefix) {
+  for (const FailoverRoute& route : plan.failover_routes) {
+    if (route.destination.to_string() == prefix) return peer_names(plan, route.peers);
+  }
+  return {};
+}
+inline std::vector<std::string> accept_from(const HostPlan& plan, const std::string& prefix) {
+  for (const AcceptRule& rule : plan.accept_rules) {
+    if (rule.source.to_string() == prefix) return peer_names(plan, rule.peers);
+  }
+  return {};
 }
 
 inline std::vector<std::string> strings(const std::vector<Prefix>& prefixes) {

@@ -13,16 +13,13 @@ using network_test::kNodeId;
 using network_test::kVpn;
 using network_test::member_text;
 using network_test::peer_text;
+using network_test::problems_of;
 using network_test::public_key;
 using network_test::says;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::Not;
 using testing::UnorderedElementsAre;
-
-std::vector<Problem> problems_of(const std::string& text, const CheckContext& context = {}) {
-  return load_network(text, context).problems;
-}
 
 const std::string kTwoControllers =
     kVpn + controller_text("server1", 1) + controller_text("server2", 2);

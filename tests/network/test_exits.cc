@@ -30,8 +30,6 @@ std::string full_mesh_text(const std::string& of_c = "") {
          member_text("c", 3, "10.42.0.3", of_c);
 }
 
-std::vector<Problem> problems_of(const std::string& text) { return load_network(text).problems; }
-
 std::vector<std::string> defaults_in(const std::vector<Prefix>& prefixes) {
   std::vector<std::string> found;
   for (const Prefix& prefix : prefixes) {

@@ -7,13 +7,16 @@
 namespace hawser {
 namespace {
 
+using network_test::accept_from;
 using network_test::controller_text;
 using network_test::good_network;
 using network_test::good_plan;
 using network_test::kNodeId;
 using network_test::member_text;
 using network_test::peer_text;
+using network_test::problems_of;
 using network_test::public_key;
+using network_test::route_to;
 using network_test::says;
 using network_test::strings;
 using testing::ElementsAre;
@@ -33,32 +36,10 @@ constexpr const char* kController2 = "10.60.63.239";
 constexpr const char* kPeer1 = "10.60.80.160";
 constexpr const char* kPeer2 = "10.60.60.237";
 
-std::vector<Problem> problems_of(const std::string& text) { return load_network(text).problems; }
-
 std::vector<std::string> addresses_of(const HostPlan& plan) {
   std::vector<std::string> texts;
   for (const InterfaceAddress& own : plan.interface.addresses) texts.push_back(own.to_string());
   return texts;
-}
-
-std::vector<std::string> names(const HostPlan& plan, const std::vector<std::uint32_t>& peers) {
-  std::vector<std::string> found;
-  for (const std::uint32_t index : peers) found.push_back(plan.peers[index].name);
-  return found;
-}
-
-std::vector<std::string> route_to(const HostPlan& plan, const std::string& prefix) {
-  for (const FailoverRoute& route : plan.failover_routes) {
-    if (route.destination.to_string() == prefix) return names(plan, route.peers);
-  }
-  return {};
-}
-
-std::vector<std::string> accept_from(const HostPlan& plan, const std::string& prefix) {
-  for (const AcceptRule& rule : plan.accept_rules) {
-    if (rule.source.to_string() == prefix) return names(plan, rule.peers);
-  }
-  return {};
 }
 
 std::string host_route(const std::string& address) { return address + "/32"; }

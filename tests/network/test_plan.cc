@@ -9,6 +9,7 @@
 namespace hawser {
 namespace {
 
+using network_test::accept_from;
 using network_test::controller_text;
 using network_test::good_network;
 using network_test::good_plan;
@@ -16,7 +17,9 @@ using network_test::kFullMesh;
 using network_test::kNodeId;
 using network_test::kVpn;
 using network_test::member_text;
+using network_test::peer_names;
 using network_test::peer_text;
+using network_test::route_to;
 using network_test::strings;
 using nlohmann::json;
 using testing::ElementsAre;
@@ -24,35 +27,15 @@ using testing::HasSubstr;
 using testing::Not;
 
 // The names' ids and suffixes stand in vectors/network_plan.json.
-const std::string kSmall = kVpn + controller_text("controller1", 1) +
-                           controller_text("controller2", 2) +
-                           peer_text("peer1", 3,
-                                     "controller = \"controller1\"\n"
-                                     "allowed_ips = [\"192.168.7.0/24\", \"2001:db8:7::/64\"]\n") +
-                           peer_text("peer2", 4, "controller = \"controller2\"\n");
-
-std::vector<std::string> peer_names(const HostPlan& plan, const std::vector<std::uint32_t>& peers) {
-  std::vector<std::string> names;
-  for (const std::uint32_t index : peers) names.push_back(plan.peers[index].name);
-  return names;
-}
-
-std::vector<std::string> route_to(const HostPlan& plan, const std::string& prefix) {
-  for (const FailoverRoute& route : plan.failover_routes) {
-    if (route.destination.to_string() == prefix) return peer_names(plan, route.peers);
-  }
-  return {};
-}
-
-std::vector<std::string> accept_from(const HostPlan& plan, const std::string& prefix) {
-  for (const AcceptRule& rule : plan.accept_rules) {
-    if (rule.source.to_string() == prefix) return peer_names(plan, rule.peers);
-  }
-  return {};
-}
+const std::string kTwoPeers =
+    kVpn + controller_text("controller1", 1) + controller_text("controller2", 2) +
+    peer_text("peer1", 3,
+              "controller = \"controller1\"\n"
+              "allowed_ips = [\"192.168.7.0/24\", \"2001:db8:7::/64\"]\n") +
+    peer_text("peer2", 4, "controller = \"controller2\"\n");
 
 TEST(Plan, PeerReachesEverythingThroughControllers) {
-  const HostPlan plan = good_plan(good_network(kSmall), "peer2");
+  const HostPlan plan = good_plan(good_network(kTwoPeers), "peer2");
   EXPECT_EQ(plan.role, HostRole::kPeer);
   EXPECT_THAT(strings(plan.routes),
               ElementsAre("192.168.7.0/24", "2001:db8:7::/64", "fdeb:f20c:3b:f700::/56",
@@ -67,7 +50,7 @@ TEST(Plan, PeerReachesEverythingThroughControllers) {
 }
 
 TEST(Plan, PeerFailsOverAndAcceptsFromAnyController) {
-  const HostPlan plan = good_plan(good_network(kSmall), "peer2");
+  const HostPlan plan = good_plan(good_network(kTwoPeers), "peer2");
   EXPECT_THAT(route_to(plan, "fdeb:f20c:3b:f700::/56"), ElementsAre("controller1", "controller2"));
   EXPECT_THAT(route_to(plan, "fdeb:f20c:c1:aa00::/56"), ElementsAre("controller2", "controller1"));
   EXPECT_THAT(route_to(plan, "192.168.7.0/24"), ElementsAre("controller1", "controller2"));
@@ -140,13 +123,13 @@ TEST(Plan, MembersReachASharedNetworkThemselves) {
 }
 
 TEST(Plan, WhatIsBehindAHostIsNotRoutedIntoItsOwnTunnel) {
-  const HostPlan plan = good_plan(good_network(kSmall), "peer1");
+  const HostPlan plan = good_plan(good_network(kTwoPeers), "peer1");
   EXPECT_THAT(route_to(plan, "192.168.7.0/24"), ElementsAre());
   EXPECT_THAT(strings(plan.added_routes()), ElementsAre());
 }
 
 TEST(Plan, ControllerFallsBackOnTheOtherForPeersButNotForControllers) {
-  const HostPlan plan = good_plan(good_network(kSmall), "controller1");
+  const HostPlan plan = good_plan(good_network(kTwoPeers), "controller1");
   EXPECT_THAT(route_to(plan, "fdeb:f20c:c1:aa00::/56"), ElementsAre("controller2"));
   EXPECT_THAT(accept_from(plan, "fdeb:f20c:c1:aa00::/56"), ElementsAre("controller2"));
   EXPECT_THAT(route_to(plan, "fdeb:f20c:3b:f700:6987:50a0::/96"),
@@ -170,7 +153,7 @@ TEST(Plan, FallbacksGoRoundSoThatLoadIsSpread) {
 }
 
 TEST(Plan, NamesResolveUnderTheDesignatedController) {
-  const HostPlan plan = good_plan(good_network(kSmall), "controller2");
+  const HostPlan plan = good_plan(good_network(kTwoPeers), "controller2");
   std::vector<std::string> names;
   for (const PlanHostName& host : plan.hosts) {
     names.push_back(host.name + ' ' + host.address.to_string());
@@ -201,7 +184,7 @@ TEST(Plan, DoesNotDependOnTheFilesOrderOrFormat) {
       host(1, "\"endpoint\": \"192.0.2.1:51820\"") +
       ", \"controller2\": " + host(2, "\"endpoint\": \"192.0.2.2:51820\"") + "}}";
   for (const std::string name : {"controller1", "controller2", "peer1", "peer2"}) {
-    const HostPlan plan = good_plan(good_network(kSmall), name);
+    const HostPlan plan = good_plan(good_network(kTwoPeers), name);
     EXPECT_EQ(plan, good_plan(good_network(shuffled), name));
     EXPECT_EQ(plan, good_plan(good_network(as_json), name));
   }
@@ -224,7 +207,7 @@ TEST(Plan, LoneControllerIsAPlan) {
 }
 
 TEST(Plan, UnknownHostNamesTheNearest) {
-  const Result<HostPlan> plan = plan_host(good_network(kSmall), "controler1");
+  const Result<HostPlan> plan = plan_host(good_network(kTwoPeers), "controler1");
   ASSERT_FALSE(plan.ok());
   EXPECT_THAT(plan.error().message, HasSubstr("did you mean \"controller1\"?"));
 }
@@ -287,7 +270,7 @@ TEST(Plan, PresharedKeyFileIsTheSameSeenFromBothSides) {
 }
 
 TEST(PlanJson, HasExactlyTheDocumentedShape) {
-  const json plan = json::parse(plan_to_json(good_plan(good_network(kSmall), "peer2")));
+  const json plan = json::parse(plan_to_json(good_plan(good_network(kTwoPeers), "peer2")));
   EXPECT_EQ(plan["host"], "peer2");
   EXPECT_EQ(plan["role"], "peer");
   EXPECT_EQ(
@@ -355,7 +338,7 @@ TEST(PlanWgQuick, MissingPresharedKeyFails) {
 }
 
 TEST(PlanTable, ShowsEverythingAligned) {
-  const std::string table = plan_to_table(good_plan(good_network(kSmall), "controller1"));
+  const std::string table = plan_to_table(good_plan(good_network(kTwoPeers), "controller1"));
   EXPECT_THAT(table, HasSubstr("host        controller1, controller of network vpn\n"));
   EXPECT_THAT(table, HasSubstr("interface   vpn, port 51820, mtu 1420\n"));
   EXPECT_THAT(table, HasSubstr("fdeb:f20c:3b:f700:6987:50a0::/96\n"));

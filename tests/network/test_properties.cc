@@ -292,7 +292,7 @@ TEST(NetworkProperties, EveryDirectedPairOfControllersAndPeersIsRoutedAndAccepte
     expect_own_addresses_are_nobody_elses(planned);
     expect_all_pairs_routed(planned, true);
     expect_failover(planned);
-    if (testing::Test::HasFailure()) FAIL() << text;
+    if (::testing::Test::HasFailure()) FAIL() << text;
   }
 }
 
@@ -306,7 +306,7 @@ TEST(NetworkProperties, EveryDirectedPairOfMembersIsRoutedAndAccepted) {
     for (const auto& [name, plan] : planned.plans()) expect_consistent_tables(plan);
     expect_own_addresses_are_nobody_elses(planned);
     expect_all_pairs_routed(planned, false);
-    if (testing::Test::HasFailure()) FAIL() << text;
+    if (::testing::Test::HasFailure()) FAIL() << text;
   }
 }
 

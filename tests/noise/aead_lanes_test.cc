@@ -100,7 +100,7 @@ class Train {
   std::vector<AeadJob> jobs_;
 };
 
-class AeadLanes : public testing::TestWithParam<NamedForm> {
+class AeadLanes : public ::testing::TestWithParam<NamedForm> {
  protected:
   void SetUp() override {
     lanes_ = noise_internal::make_lanes_aead(GetParam().form);
@@ -325,11 +325,11 @@ TEST_P(AeadLanes, Poly1305AgreesWithBigIntegersAtItsEdges) {
 
 INSTANTIATE_TEST_SUITE_P(
     Forms, AeadLanes,
-    testing::Values(NamedForm{"Portable16", &noise_internal::portable_lanes_16()},
-                    NamedForm{"Portable8", &noise_internal::portable_lanes_8()},
-                    NamedForm{"Avx2", noise_internal::avx2_lanes()},
-                    NamedForm{"Avx512", noise_internal::avx512_lanes()}),
-    [](const testing::TestParamInfo<NamedForm>& form) { return std::string(form.param.name); });
+    ::testing::Values(NamedForm{"Portable16", &noise_internal::portable_lanes_16()},
+                      NamedForm{"Portable8", &noise_internal::portable_lanes_8()},
+                      NamedForm{"Avx2", noise_internal::avx2_lanes()},
+                      NamedForm{"Avx512", noise_internal::avx512_lanes()}),
+    [](const ::testing::TestParamInfo<NamedForm>& form) { return std::string(form.param.name); });
 
 }  // namespace
 }  // namespace hawser::test

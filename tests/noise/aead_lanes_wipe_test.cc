@@ -135,7 +135,7 @@ std::size_t num_found(std::span<const std::uint8_t> memory,
   return num;
 }
 
-class AeadLanesWipe : public testing::TestWithParam<bool> {
+class AeadLanesWipe : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     form_ = GetParam() ? noise_internal::avx512_lanes() : noise_internal::avx2_lanes();
@@ -194,8 +194,8 @@ TEST_P(AeadLanesWipe, TheScratchMemoryIsZeroAfterABatch) {
             static_cast<std::ptrdiff_t>(sizeof(LanesScratch)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Forms, AeadLanesWipe, testing::Bool(),
-                         [](const testing::TestParamInfo<bool>& wide) {
+INSTANTIATE_TEST_SUITE_P(Forms, AeadLanesWipe, ::testing::Bool(),
+                         [](const ::testing::TestParamInfo<bool>& wide) {
                            return wide.param ? "Avx512" : "Avx2";
                          });
 

@@ -67,7 +67,7 @@ std::vector<std::uint8_t> seal_with_libsodium(const Packet& packet) {
   return out;
 }
 
-class AeadBackend : public testing::TestWithParam<AeadKind> {
+class AeadBackend : public ::testing::TestWithParam<AeadKind> {
  protected:
   void SetUp() override {
     aead_ = make_aead(GetParam());
@@ -201,7 +201,7 @@ TEST_P(AeadBackend, BatchesAllocateNothing) {
 }
 #endif
 
-std::string backend_name(const testing::TestParamInfo<AeadKind>& backend) {
+std::string backend_name(const ::testing::TestParamInfo<AeadKind>& backend) {
   switch (backend.param) {
     case AeadKind::kBoringSsl:
       return "BoringSsl";
@@ -212,8 +212,8 @@ std::string backend_name(const testing::TestParamInfo<AeadKind>& backend) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(All, AeadBackend,
-                         testing::Values(AeadKind::kBoringSsl, AeadKind::kIpsecMb,
-                                         AeadKind::kLanes),
+                         ::testing::Values(AeadKind::kBoringSsl, AeadKind::kIpsecMb,
+                                           AeadKind::kLanes),
                          backend_name);
 
 TEST(AeadNames, AreThoseOfTheCommandLine) {

@@ -13,7 +13,7 @@ CookieSource source_of(std::string_view address_and_port_hex) {
   return source;
 }
 
-class CookieTest : public testing::Test {
+class CookieTest : public ::testing::Test {
  protected:
   CookieTest() {
     PrivateKey key = make_private(random_);

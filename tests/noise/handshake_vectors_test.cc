@@ -10,7 +10,7 @@
 namespace hawser::test {
 namespace {
 
-class HandshakeVectors : public testing::Test {
+class HandshakeVectors : public ::testing::Test {
  protected:
   void SetUp() override {
     std::ifstream file(HANDSHAKE_VECTORS);

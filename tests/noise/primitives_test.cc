@@ -17,10 +17,6 @@ namespace {
 using noise_internal::BoringSslKey;
 using noise_internal::Bytes;
 
-Bytes text(std::string_view from) {
-  return {reinterpret_cast<const std::uint8_t*>(from.data()), from.size()};
-}
-
 TEST(CryptoInit, SucceedsAndMayBeRepeated) {
   EXPECT_TRUE(init_crypto());
   EXPECT_TRUE(init_crypto());

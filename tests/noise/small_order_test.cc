@@ -17,10 +17,6 @@ using noise_internal::Bytes;
 const PublicKey kSmallOrder{
     unhex_array<32>("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")};
 
-Bytes text(std::string_view from) {
-  return {reinterpret_cast<const std::uint8_t*>(from.data()), from.size()};
-}
-
 // Noise's symmetric state, written down once more for the attacker.
 struct Attacker {
   Secret<32> chaining_key;

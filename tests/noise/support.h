@@ -44,6 +44,10 @@ Key secret_from_hex(std::string_view text) {
   return Key(std::span<const std::uint8_t, Key::kSize>(bytes));
 }
 
+inline std::span<const std::uint8_t> text(std::string_view from) {
+  return {reinterpret_cast<const std::uint8_t*>(from.data()), from.size()};
+}
+
 inline Instant at(Duration since_boot) { return Instant(since_boot); }
 
 template <class Message>

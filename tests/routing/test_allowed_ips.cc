@@ -27,6 +27,8 @@ constexpr unsigned kSlowness = 8;
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 constexpr unsigned kSlowness = 40;
+#elif __has_feature(address_sanitizer)
+constexpr unsigned kSlowness = 8;
 #else
 constexpr unsigned kSlowness = 1;
 #endif
@@ -130,7 +132,7 @@ void expect_same_lookups(const Table& table, const NaiveTable& naive, test::Rand
   }
 }
 
-class AllowedIps : public testing::Test {
+class AllowedIps : public ::testing::Test {
  protected:
   void insert(std::string_view text, Owner* owner) {
     Table::Edit edit(table_);

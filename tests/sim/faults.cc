@@ -7,12 +7,6 @@
 #include "tests/sim/world.h"
 
 namespace hawser::testing {
-namespace {
-
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-}  // namespace
-
 void World::restart(int index) {
   create_node(host(index));
   host(index).backlog.clear();

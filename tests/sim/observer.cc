@@ -32,10 +32,6 @@ std::uint64_t drops_of(const DropCounters& counters) {
   return sum;
 }
 
-bool is_transport(const Packet& bytes) {
-  return classify_message(bytes) == MessageType::kTransportData;
-}
-
 std::string name(const Observer::Subject& node) { return "node " + std::to_string(node.index); }
 
 }  // namespace

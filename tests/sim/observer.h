@@ -10,9 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "noise/messages.h"
 #include "tests/sim/node.h"
 
 namespace hawser::testing {
+
+inline bool is_transport(const Packet& bytes) {
+  return classify_message(bytes) == MessageType::kTransportData;
+}
 
 // A datagram between the nodes. Copies of one datagram share its id.
 struct WireDatagram {

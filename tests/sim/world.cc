@@ -18,12 +18,6 @@ constexpr std::size_t kBacklogLimit = 200;  // what a socket buffer holds
 constexpr std::size_t kRecentLimit = 512;
 constexpr int kAttacker = -1;
 
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-bool is_transport(const Packet& bytes) {
-  return classify_message(bytes) == MessageType::kTransportData;
-}
-
 bool tracing() {
   static const bool on = std::getenv("HAWSER_SIM_TRACE") != nullptr;
   return on;

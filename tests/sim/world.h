@@ -17,6 +17,8 @@ namespace hawser::testing {
 
 using namespace std::chrono_literals;
 
+inline std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
 // What the network does to datagrams; percentages are per datagram.
 struct Weather {
   double loss = 0;

@@ -17,10 +17,10 @@
 namespace hawser::test {
 namespace {
 
-class EngineTest : public testing::TestWithParam<EngineKind> {};
+class EngineTest : public ::testing::TestWithParam<EngineKind> {};
 
 INSTANTIATE_TEST_SUITE_P(Both, EngineTest,
-                         testing::Values(EngineKind::kIoUring, EngineKind::kEpoll),
+                         ::testing::Values(EngineKind::kIoUring, EngineKind::kEpoll),
                          [](const auto& param) { return std::string(to_string(param.param)); });
 
 TEST_P(EngineTest, DatagramArrivesWithItsAddressesAndTrafficClass) {

@@ -165,9 +165,9 @@ TEST(TunDeviceTest, AdoptReadsNameAndHeaderFromTheDescriptor) {
   });
 }
 
-class TunEngineTest : public testing::TestWithParam<EngineKind> {};
+class TunEngineTest : public ::testing::TestWithParam<EngineKind> {};
 INSTANTIATE_TEST_SUITE_P(Both, TunEngineTest,
-                         testing::Values(EngineKind::kIoUring, EngineKind::kEpoll),
+                         ::testing::Values(EngineKind::kIoUring, EngineKind::kEpoll),
                          [](const auto& param) { return std::string(to_string(param.param)); });
 
 TunDevice up_tun(std::size_t num_queues = 1) {
