@@ -31,9 +31,23 @@ SYSTEM_HEADERS = re.compile(
 FORBIDDEN_BELOW = re.compile(r"\b(steady_clock|system_clock|high_resolution_clock|random_device|"
                              r"clock_gettime|getrandom|gettimeofday)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
+# What a header's first lines say when it is none of its room's public ones.
+INTERNAL = re.compile(r"\bInternal to ([a-z/]+)/\.")
+HEAD_LINES = 15
 
 
-def complaints_about(room, path, text):
+def rooms_internals(root):
+    """The room, by internal header."""
+    internals = {}
+    for room in BELOW:
+        for path in sorted((root / room).rglob("*.h")):
+            head = "\n".join(path.read_text().splitlines()[:HEAD_LINES])
+            if match := INTERNAL.search(head):
+                internals[str(path.relative_to(root))] = match.group(1)
+    return internals
+
+
+def complaints_about(room, path, text, internals):
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{path}:{number}"
         if room not in MAY_CALL_THE_SYSTEM and FORBIDDEN_BELOW.search(line.split("//")[0]):
@@ -53,16 +67,20 @@ def complaints_about(room, path, text):
             yield f"{where}: {room}/ may not include {other}/ ({target})"
         elif room == "network" and other == "noise" and target not in NOISE_FOR_NETWORK:
             yield f"{where}: network/ may know noise's key types only, not {target}"
+        elif internals.get(target, room) != room:
+            yield f"{where}: {target} is internal to {other}/"
 
 
 def check(root):
     num_files = 0
     found = []
+    internals = rooms_internals(root)
     for room in BELOW:
         for path in sorted((root / room).rglob("*")):
             if path.suffix in (".h", ".cc"):
                 num_files += 1
-                found += complaints_about(room, path.relative_to(root), path.read_text())
+                found += complaints_about(room, path.relative_to(root), path.read_text(),
+                                          internals)
     if num_files == 0:
         found.append(f"{root}: no source file found")
     return found
@@ -78,10 +96,13 @@ def self_test():
         "tun": '#include "ctl/daemon.h"',
         "ctl": '#include "peer.h"',
     }
-    missed = [room for room, line in bad.items() if not list(complaints_about(room, "x.h", line))]
+    internals = {"dataplane/state.h": "dataplane"}
+    missed = [room for room, line in [*bad.items(), ("tun", '#include "dataplane/state.h"')]
+              if not list(complaints_about(room, "x.h", line, internals))]
     good = {"tun": "#include <sys/socket.h>", "ctl": '#include "network/plan.h"',
             "network": '#include "noise/keys.h"', "dataplane": "#include <sys/uio.h>"}
-    wrong = [room for room, line in good.items() if list(complaints_about(room, "x.h", line))]
+    wrong = [room for room, line in [*good.items(), ("dataplane", '#include "dataplane/state.h"')]
+             if list(complaints_about(room, "x.h", line, internals))]
     return [f"a broken rule in {room}/ goes unnoticed" for room in missed] + [
         f"a good line in {room}/ is refused" for room in wrong]
 
