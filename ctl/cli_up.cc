@@ -245,18 +245,24 @@ std::string fault_of_namespace(const StatusAnswer& status, const DaemonPlace& pl
   const pid_t pid = daemon_pid(place.control_dir, interface).value_or(0);
   const bool is_beside_us = pid <= 0 || shares_network_namespace(pid).value_or(true);
   if (is_beside_us && link_exists(interface)) return {};
-  if (is_beside_us) {
-    return fmt::format(
-        "nothing was done: {} was renamed, or moved to another network namespace; run hawser down "
-        "where it is, under this name, or end its daemon, {}",
-        interface, pid > 0 ? describe_process(pid) : "which is not to be seen from here");
-  }
   // It may have been moved to where we are; else the one here is a namesake.
-  if (link_exists(interface) && !has_interface(pid, interface)) return {};
+  if (!is_beside_us && link_exists(interface) && !has_interface(pid, interface)) return {};
+  // Who made the socket may have handed it over to the daemon.
+  const std::vector<pid_t> holders = tun_holders(interface);
+  const bool is_daemon = std::find(holders.begin(), holders.end(), pid) != holders.end();
+  if (is_daemon && !is_beside_us) {
+    return fmt::format(
+        "nothing was done: {0} is in the network namespace of its daemon, {1}, and not in this "
+        "one; run: nsenter --net=/proc/{2}/ns/net hawser down {0}",
+        interface, describe_process(pid), pid);
+  }
   return fmt::format(
-      "nothing was done: {0} is in the network namespace of its daemon, {1}, and not in this one; "
-      "run: nsenter --net=/proc/{2}/ns/net hawser down {0}",
-      interface, describe_process(pid), pid);
+      "nothing was done: {} was renamed, or is in another network namespace; run hawser down where "
+      "it is, under this name, or end its daemon{}",
+      interface,
+      is_daemon ? ", " + describe_process(pid)
+      : pid > 0 ? " (its control socket was made by " + describe_process(pid) + ")"
+                : "");
 }
 
 // A step that fails is said, and does not keep the rest from being done; but what somebody
@@ -275,7 +281,8 @@ CliOutput take_down(const DaemonPlace& place, const WgQuickName& name, bool is_t
   }
   if (file) note(run_hooks(*file, "PreDown", name, {.goes_on = true}));
   if (StopSignals::seen()) {
-    return CliOutput::failure(fmt::format("{}: interrupted; it is still up", name.interface));
+    faults.push_back(fmt::format("{}: interrupted; it is still up", name.interface));
+    return CliOutput::failure(fmt::format("{}", fmt::join(faults, "\n")));
   }
   if (const Status ended = end_daemon(place); !ended) {
     note(ended);
@@ -328,8 +335,10 @@ CliOutput bring_down(const CliArguments& arguments) {
   const DaemonPlace place{arguments.control_dir, name->interface};
   const auto status = query_status(place.control_dir, place.interface, arguments.timeout);
   if (!status) {
-    // A daemon that was killed has left its rules and its name servers.
-    if (!link_exists(name->interface)) {
+    // A daemon that was killed has left its rules and its name servers. One that only does not
+    // answer has them still.
+    const bool has_daemon = status.error().code != ENOENT && status.error().code != ECONNREFUSED;
+    if (!has_daemon && !link_exists(name->interface)) {
       (void)remove_stale_rules();
       if (has_name_servers(place)) (void)remove_name_servers(place);
     }

@@ -14,6 +14,7 @@ class NetlinkPort : public InterfacePort {
  public:
   explicit NetlinkPort(Link link) : link_(std::move(link)) {}
 
+  void follow(std::uint32_t ifindex) override { link_.index = ifindex; }
   Status bring_up() override { return set_link_up(link_); }
   Status set_mtu(std::uint32_t mtu) override { return set_link_mtu(link_, mtu); }
   Status add_address(const InterfaceAddress& address) override {
@@ -238,16 +239,22 @@ void InterfaceSetup::reduce(const InterfaceSettings& wanted) {
 
 // Nobody looks whether the MTU is still a plan's, so a change of it is made once.
 void InterfaceSetup::catch_up() {
-  const std::uint32_t mtu = std::exchange(missed_mtu_, 0);
-  if (mtu == 0 || mtu == have_.mtu) return;
-  const Status set = port_->set_mtu(mtu);
-  if (set) have_.mtu = mtu;
-  warn(set);
+  if (missed_mtu_ == 0) return;
+  if (missed_mtu_ != have_.mtu) {
+    const Status set = port_->set_mtu(missed_mtu_);
+    if (!set && set.error().code == ENODEV) return;  // gone again; when it is back
+    if (set) have_.mtu = missed_mtu_;
+    warn(set);
+  }
+  missed_mtu_ = 0;
 }
 
 void InterfaceSetup::see(const TunnelState& seen) {
   is_moved_ = seen.place == TunnelState::Place::kMoved;
-  if (!is_moved_) catch_up();
+  if (!is_moved_) {
+    port_->follow(seen.ifindex);
+    catch_up();
+  }
   is_down_ = is_up_ && !seen.up;
   std::erase_if(have_.addresses,
                 [&](const InterfaceAddress& address) { return !has_address(seen, address); });

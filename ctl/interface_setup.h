@@ -42,6 +42,8 @@ struct InterfaceLack {
 class InterfacePort {
  public:
   virtual ~InterfacePort() = default;
+  // It has this index from now on.
+  virtual void follow(std::uint32_t ifindex) = 0;
   virtual Status bring_up() = 0;
   virtual Status set_mtu(std::uint32_t mtu) = 0;
   virtual Status add_address(const InterfaceAddress& address) = 0;

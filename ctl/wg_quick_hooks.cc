@@ -62,13 +62,10 @@ Status run_hooks(const WgQuickFile& file, std::string_view key, const WgQuickNam
     if (hook.key != key) continue;
     Status done = run_hook(hook, name, how.stops);
     if (done) continue;
-    if (done.error().code == EINTR) return done;
-    if (failed) {
-      failed->message += "\n" + done.error().message;
-    } else {
-      failed = done.error();
-    }
-    if (!how.goes_on) break;
+    Error error = done.error();
+    if (failed) error.message = failed->message + "\n" + error.message;
+    failed = std::move(error);
+    if (!how.goes_on || failed->code == EINTR) break;
   }
   return failed ? Status(*failed) : Status();
 }

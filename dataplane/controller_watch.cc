@@ -37,9 +37,7 @@ void ControllerWatch::run(const Batch& batch) {
       state_.say(LogLevel::kInfo, peer,
                  what + "answers again" + handover_text(peer, batch.now.boot));
     }
-    if (verdict.send_echo != nullptr) {
-      send_echo(peer, *verdict.send_echo, verdict.sequence, batch);
-    }
+    if (verdict.send_echo != nullptr) send_echo(verdict, batch);
   });
 }
 
@@ -74,13 +72,13 @@ std::string ControllerWatch::handover_text(const Peer& watched, Instant now) con
   return text.empty() ? text : text + " now";
 }
 
-void ControllerWatch::send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
-                                const Batch& batch) {
+void ControllerWatch::send_echo(const Liveness::Verdict& verdict, const Batch& batch) {
+  Peer& peer = *verdict.peer;
   const Keypair* const keypair = peer.sessions.current();
   const bool has_session = keypair != nullptr && !keypair->expired(batch.now.boot);
-  // Who does not answer may have forgotten our session, but not one of just now: the answers to it
-  // are still being counted.
-  const bool is_forgotten = has_session && !peer.reachable.load() &&
+  // Who does not answer may have forgotten our session, but not one of just now. (Who has said
+  // goodbye is not reachable and may answer still.)
+  const bool is_forgotten = has_session && verdict.has_lost && !peer.reachable.load() &&
                             batch.now.boot - keypair->created_at >= kRekeyTimeout;
   if ((!has_session || is_forgotten) && !peer.timers.handshake_under_way()) {
     handshakes_.initiate(peer, /*is_retry=*/false, batch);
@@ -89,7 +87,8 @@ void ControllerWatch::send_echo(Peer& peer, const OverlayWatch& echo, std::uint1
   if (!has_session) return;  // an echo that waits for a session would say nothing
   std::array<std::uint8_t, kMaxIcmpRequestLen> packet;
   const std::size_t len =
-      write_echo_request(packet, echo.own_address, echo.peer_address, echo_identifier_, sequence);
+      write_echo_request(packet, verdict.send_echo->own_address, verdict.send_echo->peer_address,
+                         echo_identifier_, verdict.sequence);
   if (!send(peer, std::span(packet).first(len), batch)) return;
   state_.timers.reschedule(peer);
 }

@@ -32,8 +32,7 @@ class ControllerWatch {
   void ask_for_goodbye() HAWSER_UNDER_LOCK { goodbye_at_ = 0; }
 
  private:
-  void send_echo(Peer& peer, const OverlayWatch& echo, std::uint16_t sequence,
-                 const Batch& batch) HAWSER_UNDER_LOCK;
+  void send_echo(const Liveness::Verdict& verdict, const Batch& batch) HAWSER_UNDER_LOCK;
   void send_goodbyes(const Batch& batch) HAWSER_UNDER_LOCK;
   // A packet of our own. False: there is no room.
   bool send(Peer& peer, std::span<const std::uint8_t> packet, const Batch& batch) HAWSER_UNDER_LOCK;

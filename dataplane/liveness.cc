@@ -83,6 +83,7 @@ Liveness::Verdict Liveness::step(Watch& watch, Instant now) {
       answered(watch, now, verdict);
     }
     verdict.send_echo = &watch.echo;
+    verdict.has_lost = watch.num_lost > 0;
     verdict.sequence = watch.sequence++;
     watch.sent = now;
     watch.previous = now;

@@ -35,6 +35,7 @@ class Liveness {
     Peer* peer = nullptr;
     const OverlayWatch* send_echo = nullptr;  // an echo request is due
     std::uint16_t sequence = 0;
+    bool has_lost = false;  // and the one before it was not answered
     bool died = false;
     bool revived = false;
   };

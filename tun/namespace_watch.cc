@@ -199,6 +199,7 @@ std::optional<TunnelState> NamespaceWatch::take_tunnel_change() {
   TunnelState state;
   state.up = link_.up;
   state.name = link_name_;
+  state.ifindex = ifindex_;
   for (const auto& [address, link, length] : addresses_) {
     if (link == ifindex_) state.addresses.push_back({address, length});
   }

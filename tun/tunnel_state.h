@@ -66,7 +66,8 @@ struct TunnelState {
 
   bool up = false;
   Place place = Place::kHome;
-  std::string name;  // what it is called there
+  std::string name;           // what it is called there
+  std::uint32_t ifindex = 0;  // and its index there, which a return may have changed
   std::vector<LinkAddress> addresses;
   std::shared_ptr<const TunnelRoutes> routes;  // goes with the time; not null
   std::vector<PolicyRule> rules;  // all of the daemon's namespace that have our protocol number

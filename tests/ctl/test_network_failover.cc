@@ -92,6 +92,28 @@ TEST_F(Failover, AControllerThatIsBackShakesHandsOnceWithEach) {
             network_->hosts.size() - 1);
 }
 
+// Whenever between two echoes it is, and however soon it is back.
+TEST_F(Failover, AControllerThatRestartsAfterAGoodbyeShakesHandsOnceWithEach) {
+  for (const Duration away : {100ms, 300ms, 2s}) {
+    for (Duration phase{}; phase < 1s; phase += 100ms) {
+      connect();
+      network_->run(phase);
+      Device& before = network_->hosts[kServer1]->node().device();
+      const auto num_before = before.counters().handshakes_completed;
+      before.say_goodbye();
+      network_->run(1s);
+      EXPECT_EQ(before.counters().handshakes_completed, num_before) << "with one that ends";
+      network_->hosts[kServer1]->kill();
+      network_->run(away);
+      network_->start(kServer1);
+      network_->run(60s);
+      EXPECT_EQ(network_->hosts[kServer1]->node().device().counters().handshakes_completed,
+                network_->hosts.size() - 1)
+          << away.count() << ' ' << phase.count();
+    }
+  }
+}
+
 // The first controller hands over to the second what it cannot deliver itself.
 TEST_F(Failover, APeerThatOnlyOneControllerReachesIsReachedThroughBoth) {
   for (const auto& [far, near] : {std::pair(kPrinter, kServer1), std::pair(kLaptop, kServer1),

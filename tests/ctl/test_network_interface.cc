@@ -33,9 +33,12 @@ class FakePort : public InterfacePort {
     std::vector<std::string> there;
     std::vector<std::string> done;
     std::string refused;  // what has this in its text
+    int code = EPERM;     // and why
+    std::uint32_t followed = 0;
   };
   explicit FakePort(Kernel& kernel) : kernel_(kernel) {}
 
+  void follow(std::uint32_t ifindex) override { kernel_.followed = ifindex; }
   Status bring_up() override { return act("up", "up", true); }
   Status set_mtu(std::uint32_t mtu) override { return act("mtu " + std::to_string(mtu), "", true); }
   Status add_address(const InterfaceAddress& address) override {
@@ -71,7 +74,9 @@ class FakePort : public InterfacePort {
     return route.prefix.to_string() + (route.source ? " src " + route.source->to_string() : "");
   }
   Status act(const std::string& action, const std::string& what, bool add) {
-    if (!kernel_.refused.empty() && action == kernel_.refused) return Error{"no " + action, EPERM};
+    if (!kernel_.refused.empty() && action == kernel_.refused) {
+      return Error{"no " + action, kernel_.code};
+    }
     kernel_.done.push_back(action);
     std::erase(kernel_.there, what);
     if (add && !what.empty()) kernel_.there.push_back(what);
@@ -355,6 +360,29 @@ TEST_F(InterfaceSetupTest, AnMtuThatAPlanChangedMeanwhileIsSetWhenTheInterfaceIs
   ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {}, 1300)).ok());
   setup_->see(home);
   EXPECT_THAT(kernel_.done, ElementsAre("mtu 1300"));
+}
+
+// The index may be another's in the namespace that it was moved to, and so be another one for good.
+TEST_F(InterfaceSetupTest, AnInterfaceThatIsBackIsActedOnByItsIndexOfNow) {
+  TunnelState seen = kernel_state({"10.0.0.1/24"}, {});
+  seen.ifindex = 2;
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {})).ok());
+  setup_->see(seen);
+  EXPECT_EQ(kernel_.followed, 2U);
+  seen.place = TunnelState::Place::kMoved;
+  seen.ifindex = 3;
+  setup_->see(seen);
+  EXPECT_EQ(kernel_.followed, 2U) << "it is not ours there";
+  ASSERT_TRUE(setup_->extend(settings({"10.0.0.1/24"}, {}, 1300)).ok());
+  seen.place = TunnelState::Place::kHome;
+  kernel_.refused = "mtu 1300";
+  kernel_.code = ENODEV;
+  setup_->see(seen);
+  EXPECT_EQ(kernel_.followed, 3U);
+  kernel_.refused.clear();
+  kernel_.done.clear();
+  setup_->see(seen);
+  EXPECT_THAT(kernel_.done, ElementsAre("mtu 1300")) << "it was gone again, and is back";
 }
 
 TEST_F(InterfaceSetupTest, RulesComeAfterTheRoutesThatTheyLeadToAndGoBefore) {

@@ -362,15 +362,20 @@ TEST_F(UapiServerTest, WhoConnectsAgainAndAgainTakesNobodyElsesPlace) {
   start(options);
   std::filesystem::permissions(directory_.path(), std::filesystem::perms(0755));
   std::filesystem::permissions(path(), std::filesystem::perms(0666));
-  const auto waiting = client_of(4001, path());
+  // Others need not reach it through the folders above.
+  const std::filesystem::path here = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  const std::string socket = std::filesystem::path(path()).filename();
+  const auto waiting = client_of(4001, socket);
   EXPECT_EQ(waiting->ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
   std::vector<std::unique_ptr<ControlClient>> busy;
   for (int i = 0; i < 10; ++i) {
-    busy.push_back(client_of(4002, path()));
+    busy.push_back(client_of(4002, socket));
     EXPECT_EQ(busy.back()->ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
   }
   EXPECT_TRUE(busy.front()->sees_end());
   EXPECT_EQ(waiting->ask("get=status\n\n"), "interface=fake\nerrno=0\n\n");
+  std::filesystem::current_path(here);
 }
 
 TEST_F(UapiServerTest, RemovingTheSocketEndsTheDaemon) {

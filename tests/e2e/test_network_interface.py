@@ -174,6 +174,9 @@ def test_an_interface_that_is_away_is_let_alone(shared_lab, network, laptop):
     """Its name is another one's meanwhile."""
     interface = network.interface
     away = shared_lab.namespace("away")
+    # Where its index is taken it gets another, and keeps that when it is back.
+    index = laptop.namespace.run("cat", f"/sys/class/net/{interface}/ifindex").stdout.strip()
+    away.ip("link", "add", "holder", "index", index, "type", "bridge")
     laptop.namespace.ip("link", "set", interface, "netns", away.name)
     shared_lab.link(laptop.namespace, interface, away, "decoy")
     away.ip("link", "set", interface, "up")
