@@ -14,7 +14,7 @@ using network_test::read_text;
 using nlohmann::json;
 
 const json& vectors() {
-  static const json parsed = json::parse(read_text(MESH_PLAN_VECTORS));
+  static const json parsed = json::parse(read_text(NETWORK_PLAN_VECTORS));
   return parsed;
 }
 
