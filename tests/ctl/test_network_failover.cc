@@ -94,7 +94,7 @@ TEST_F(Failover, AControllerThatIsBackShakesHandsOnceWithEach) {
 
 // Whenever between two echoes it is, and however soon it is back.
 TEST_F(Failover, AControllerThatRestartsAfterAGoodbyeShakesHandsOnceWithEach) {
-  for (const Duration away : {100ms, 300ms, 2s}) {
+  for (const Duration away : {100ms, 300ms, 2000ms}) {
     for (Duration phase{}; phase < 1s; phase += 100ms) {
       connect();
       network_->run(phase);
