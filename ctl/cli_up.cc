@@ -257,7 +257,8 @@ std::string fault_of_namespace(const StatusAnswer& status, const DaemonPlace& pl
         interface, describe_process(pid), pid);
   }
   return fmt::format(
-      "nothing was done: {} was renamed, or is in another network namespace; run hawser down where "
+      "nothing was done: {} was renamed, or moved to another network namespace; run hawser down "
+      "where "
       "it is, under this name, or end its daemon{}",
       interface,
       is_daemon ? ", " + describe_process(pid)
